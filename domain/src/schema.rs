@@ -240,25 +240,39 @@ const ACCESS: &[Field] = &[
 const CLAIM: Shape =
     Object(&[req("fact", Code(List::Rule)), req("holds", Bool), opt_secret("text", Text)]);
 
+const GROUND: Shape = Object(&[opt("fact", Code(List::Rule)), opt("text", Text)]);
+const CONDITION: Shape = Object(&[req("condition", Slug), opt("text", Text)]);
+const OUTCOME: Shape = Object(&[
+    req("purpose", PURPOSE),
+    req("outcome", Code(List::Outcome)),
+    opt("grounds", Many(&GROUND)),
+    opt("conditions", Many(&CONDITION)),
+]);
+const OUTCOMES: Shape = Many(&OUTCOME);
+const ESTABLISHED: Shape = Object(&[req("fact", Code(List::Rule)), req("holds", Bool)]);
+const ESTABLISHES: Shape = Many(&ESTABLISHED);
+const COST_RANGE: Shape =
+    Object(&[req("low", Int(0, 1_000_000)), req("high", Int(0, 1_000_000))]);
+
 impl Kind {
     /// The fields of its body.
     pub fn fields(self) -> &'static [Field] {
         match self {
-            Kind::PartyRegister => &[
+            Kind::PartyRegister => const { &[
                 req("party", Slug),
                 req("name", Text),
                 req("roles", Many(&OneOf(Role::NAMES))),
                 opt("siren", Siren),
                 req("key", Jwk),
                 req("proof", Signature),
-            ],
+            ] },
             Kind::PartyEnrolKey => {
-                &[req("party", Ref(S::Party)), req("key", Jwk), req("proof", Signature)]
+                const { &[req("party", Ref(S::Party)), req("key", Jwk), req("proof", Signature)] }
             }
             Kind::PartyRevokeKey => {
-                &[req("party", Ref(S::Party)), req("kid", Bytes32), req("reason", Slug)]
+                const { &[req("party", Ref(S::Party)), req("kid", Bytes32), req("reason", Slug)] }
             }
-            Kind::ReferencePublish => &[
+            Kind::ReferencePublish => const { &[
                 req("reference", Slug),
                 req(
                     "kind",
@@ -276,68 +290,57 @@ impl Kind {
                 req("title", Text),
                 req("objects", PURPOSES),
                 req("authority", Text),
-            ],
+            ] },
             Kind::ProcessingDeclare | Kind::ProcessingAmend => DECLARATION,
-            Kind::ProcessingDeploy => &[PROCESSING, opt("capabilities", SLUGS)],
-            Kind::ProcessingWithdraw => &[PROCESSING, req("reason", Text)],
-            Kind::FormalityFile => &[
+            Kind::ProcessingDeploy => const { &[PROCESSING, opt("capabilities", SLUGS)] },
+            Kind::ProcessingWithdraw => const { &[PROCESSING, req("reason", Text)] },
+            Kind::FormalityFile => const { &[
                 req("formality", Slug),
                 PROCESSING,
                 req("kind", Code(List::Formality)),
                 opt("reference", Ref(S::Reference)),
                 opt("number", Text),
                 req("purposes", PURPOSES),
-            ],
-            Kind::FormalityAcknowledge => &[req("formality", Slug), req("number", Text)],
-            Kind::InformationRecord => &[
+            ] },
+            Kind::FormalityAcknowledge => const { &[req("formality", Slug), req("number", Text)] },
+            Kind::InformationRecord => const { &[
                 PROCESSING,
                 req("step", Code(List::Step)),
                 req("audience", Text),
                 opt("means", Text),
-            ],
-            Kind::WorksCouncilOpine => &[
+            ] },
+            Kind::WorksCouncilOpine => const { &[
                 PROCESSING,
                 req("opinion", OneOf(&["favourable", "unfavourable", "none"])),
                 req("on", Text),
-            ],
-            Kind::ConsultationRecord => &[
+            ] },
+            Kind::ConsultationRecord => const { &[
                 req("about", ABOUT_RIGHTS),
                 req("step", Code(List::Step)),
                 req("held", Bool),
                 opt("outcome", OneOf(&["favourable", "unfavourable"])),
-            ],
-            Kind::AssessmentFile => &[
+            ] },
+            Kind::AssessmentFile => const { &[
                 PROCESSING,
                 req("residual_risk", OneOf(&["low", "medium", "high"])),
                 opt("consulted_regulator", Bool),
-            ],
+            ] },
             Kind::AgreementRecord | Kind::ObjectionRecord => {
-                &[PROCESSING, secret("subject", Bytes32), req("scope", Text)]
+                const { &[PROCESSING, secret("subject", Bytes32), req("scope", Text)] }
             }
-            Kind::DecisionRender => &[
+            Kind::DecisionRender => const { &[
                 req("decision", Slug),
                 opt("number", Text),
                 opt("formality", Slug),
                 PROCESSING,
                 req(
                     "outcomes",
-                    Many(&Object(&[
-                        req("purpose", PURPOSE),
-                        req("outcome", Code(List::Outcome)),
-                        opt(
-                            "grounds",
-                            Many(&Object(&[opt("fact", Code(List::Rule)), opt("text", Text)])),
-                        ),
-                        opt(
-                            "conditions",
-                            Many(&Object(&[req("condition", Slug), opt("text", Text)])),
-                        ),
-                    ])),
+                    OUTCOMES,
                 ),
                 opt("effective_from", DATE),
                 opt("until", DATE),
-            ],
-            Kind::DecisionEnd => &[
+            ] },
+            Kind::DecisionEnd => const { &[
                 req("decision", Ref(S::Decision)),
                 req(
                     "how",
@@ -352,8 +355,8 @@ impl Kind {
                 ),
                 req("effective_from", DATE),
                 opt("purposes", PURPOSES),
-            ],
-            Kind::RulingRecord => &[
+            ] },
+            Kind::RulingRecord => const { &[
                 req("ruling", Slug),
                 req("court", Text),
                 opt("processing", Ref(S::Processing)),
@@ -361,17 +364,17 @@ impl Kind {
                 req("outcome", Code(List::Outcome)),
                 opt("awarded_cents", Int(0, 9_007_199_254_740_991)),
                 opt("appeal", OneOf(&["open", "reserved", "closed", "none"])),
-                req("establishes", Many(&Object(&[req("fact", Code(List::Rule)), req("holds", Bool)]))),
+                req("establishes", ESTABLISHES),
                 opt("excludes_evidence", Bool),
-            ],
-            Kind::StatementRecord => &[req("about", ABOUT_ANY), req("claims", Many(&CLAIM))],
-            Kind::MilestoneRecord => &[
+            ] },
+            Kind::StatementRecord => const { &[req("about", ABOUT_ANY), req("claims", Many(&CLAIM))] },
+            Kind::MilestoneRecord => const { &[
                 req("about", ABOUT_ANY),
                 req("milestone", Slug),
                 opt("when", DATE),
                 opt_secret("note", Text),
-            ],
-            Kind::ExperimentLaunch => &[
+            ] },
+            Kind::ExperimentLaunch => const { &[
                 req("experiment", Slug),
                 PROCESSING,
                 req("unit", OneOf(&["establishment", "company", "region", "fund"])),
@@ -384,51 +387,51 @@ impl Kind {
                 opt("evaluation_planned", Bool),
                 opt(
                     "indirect_cost_permille",
-                    Object(&[req("low", Int(0, 1_000_000)), req("high", Int(0, 1_000_000))]),
+                    COST_RANGE,
                 ),
-            ],
-            Kind::ExperimentEnrol => &[EXPERIMENT, req("site", SITE)],
-            Kind::ExperimentPlanExpansion => &[
+            ] },
+            Kind::ExperimentEnrol => const { &[EXPERIMENT, req("site", SITE)] },
+            Kind::ExperimentPlanExpansion => const { &[
                 EXPERIMENT,
                 opt("target_sites", COUNT),
                 opt("approximate", Bool),
                 opt("by", DATE),
-            ],
-            Kind::ExperimentExpand => &[
+            ] },
+            Kind::ExperimentExpand => const { &[
                 EXPERIMENT,
                 opt("sites", Many(&SITE)),
                 opt("categories", CATEGORIES),
                 opt("end", DATE),
-            ],
-            Kind::ExperimentEvaluate => &[EXPERIMENT, req("conclusions", SLUGS)],
-            Kind::ExperimentEnd => &[EXPERIMENT],
-            Kind::ConditionSet => &[req("about", ABOUT_RIGHTS), req("condition", Slug)],
-            Kind::ConditionMeet => &[
+            ] },
+            Kind::ExperimentEvaluate => const { &[EXPERIMENT, req("conclusions", SLUGS)] },
+            Kind::ExperimentEnd => const { &[EXPERIMENT] },
+            Kind::ConditionSet => const { &[req("about", ABOUT_RIGHTS), req("condition", Slug)] },
+            Kind::ConditionMeet => const { &[
                 req("about", ABOUT_RIGHTS),
                 req("condition", Slug),
                 opt("evidence", Text),
-            ],
-            Kind::GeneraliseDecide => &[req("about", ABOUT_RIGHTS)],
+            ] },
+            Kind::GeneraliseDecide => const { &[req("about", ABOUT_RIGHTS)] },
             Kind::AccessRequest | Kind::AccessReport => ACCESS,
-            Kind::UseRecord => &[
+            Kind::UseRecord => const { &[
                 PROCESSING,
                 opt("access", Position),
                 req("purpose", PURPOSE),
                 opt_secret("subject", Bytes32),
                 req("consequence", Slug),
-            ],
+            ] },
             Kind::AccessContest => {
-                &[req("access", Position), secret("subject", Bytes32), secret("ground", Text)]
+                const { &[req("access", Position), secret("subject", Bytes32), secret("ground", Text)] }
             }
             Kind::AccessAnswer => {
-                &[req("access", Position), req("outcome", Slug), opt_secret("reason", Text)]
+                const { &[req("access", Position), req("outcome", Slug), opt_secret("reason", Text)] }
             }
-            Kind::SubjectErase => &[
+            Kind::SubjectErase => const { &[
                 req("digests", Many(&Bytes32)),
                 req("ground", Slug),
                 req("scope", Text),
-            ],
-            Kind::ErasureRefuse => &[req("ground", Slug)],
+            ] },
+            Kind::ErasureRefuse => const { &[req("ground", Slug)] },
         }
     }
 
