@@ -112,7 +112,11 @@ impl Timestamp {
 
     fn utc(self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000).unwrap_or(
-            if self.0 < 0 { Date::MIN.midnight().assume_utc() } else { Date::MAX.midnight().assume_utc() },
+            if self.0 < 0 {
+                Date::MIN.midnight().assume_utc()
+            } else {
+                Date::MAX.midnight().assume_utc()
+            },
         )
     }
 
@@ -132,7 +136,8 @@ impl Timestamp {
         };
         let mut parts = clock.split(':');
         let mut part = |most: u8| {
-            let digits = parts.next().filter(|p| p.len() == 2 && p.bytes().all(|b| b.is_ascii_digit()))?;
+            let digits =
+                parts.next().filter(|p| p.len() == 2 && p.bytes().all(|b| b.is_ascii_digit()))?;
             digits.parse::<u8>().ok().filter(|n| *n <= most)
         };
         let (hour, minute, second) = (part(23)?, part(59)?, part(59)?);

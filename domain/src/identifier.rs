@@ -8,9 +8,9 @@ pub fn is_slug(text: &str) -> bool {
     let bytes = text.as_bytes();
     (1..=80).contains(&bytes.len())
         && bytes[0].is_ascii_alphanumeric()
-        && bytes
-            .iter()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'/' | b'-'))
+        && bytes.iter().all(|b| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'/' | b'-')
+        })
 }
 
 /// Digits of a text that is nothing but `n` digits.
@@ -62,7 +62,8 @@ pub fn valid_origin(text: &str) -> bool {
     };
     let segment = |s: &str| {
         !s.is_empty()
-            && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~'))
+            && s.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~'))
     };
     text.len() <= 255
         && host.split('.').all(label)
@@ -88,7 +89,9 @@ fn is_separator(byte: u8) -> bool {
 /// that says what it was taken for.
 pub fn find_personal_data(text: &str) -> Option<PersonalData> {
     static INTERESTING: LazyLock<[bool; 256]> = LazyLock::new(|| {
-        std::array::from_fn(|b| b == usize::from(b'@') || u8::try_from(b).is_ok_and(|b| b.is_ascii_digit()))
+        std::array::from_fn(|b| {
+            b == usize::from(b'@') || u8::try_from(b).is_ok_and(|b| b.is_ascii_digit())
+        })
     });
     let bytes = text.as_bytes();
     let mut digits = 0;
@@ -113,11 +116,19 @@ pub fn find_personal_data(text: &str) -> Option<PersonalData> {
 
 fn holds_email(text: &str) -> bool {
     text.char_indices().filter(|(_, c)| *c == '@').any(|(i, _)| {
-        let local = text[..i].chars().next_back().is_some_and(|c| c.is_alphanumeric() || "._%+-".contains(c));
-        let host: String =
-            text[i + 1..].chars().take_while(|c| c.is_alphanumeric() || matches!(c, '.' | '-')).collect();
+        let local = text[..i]
+            .chars()
+            .next_back()
+            .is_some_and(|c| c.is_alphanumeric() || "._%+-".contains(c));
+        let host: String = text[i + 1..]
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || matches!(c, '.' | '-'))
+            .collect();
         let host = host.trim_end_matches(['.', '-']);
-        local && host.rsplit_once('.').is_some_and(|(name, tld)| !name.is_empty() && tld.chars().count() >= 2)
+        local
+            && host
+                .rsplit_once('.')
+                .is_some_and(|(name, tld)| !name.is_empty() && tld.chars().count() >= 2)
     })
 }
 
@@ -199,7 +210,9 @@ fn is_telephone(run: &[u8], groups: usize) -> bool {
     }
     match run {
         [b'+', digits @ ..] => (8..=15).contains(&digits.len()),
-        [b'0', b'0', b'3', b'3', rest @ ..] => rest.len() == 9 || (rest.len() == 10 && rest[0] == b'0'),
+        [b'0', b'0', b'3', b'3', rest @ ..] => {
+            rest.len() == 9 || (rest.len() == 10 && rest[0] == b'0')
+        }
         // Ten digits from 01 to 09, together or in pairs: not 10-digit references in odd groups.
         [b'0', b'1'..=b'9', ..] => run.len() == 10 && (groups == 1 || groups >= 4),
         _ => false,

@@ -38,8 +38,12 @@ impl JsonError {
         match self {
             Self::NotAnInteger(number) => Refusal::new(
                 RefusalCode::NumberNotInteger,
-                format!("{number} : écrire un entier entre -(2^53-1) et 2^53-1 (centimes, jours, millièmes)"),
-                format!("{number}: write an integer between -(2^53-1) and 2^53-1 (cents, days, per mille)"),
+                format!(
+                    "{number} : écrire un entier entre -(2^53-1) et 2^53-1 (centimes, jours, millièmes)"
+                ),
+                format!(
+                    "{number}: write an integer between -(2^53-1) and 2^53-1 (cents, days, per mille)"
+                ),
             ),
             other => Refusal::new(
                 RefusalCode::Malformed,
@@ -84,7 +88,11 @@ impl Strict<'_> {
     }
 
     fn deeper<E: serde::de::Error>(&mut self) -> Result<usize, E> {
-        if self.depth == MAX_DEPTH { Err(self.fail(JsonError::TooDeep)) } else { Ok(self.depth + 1) }
+        if self.depth == MAX_DEPTH {
+            Err(self.fail(JsonError::TooDeep))
+        } else {
+            Ok(self.depth + 1)
+        }
     }
 }
 
@@ -251,9 +259,20 @@ mod tests {
     #[test]
     fn what_two_readers_could_read_differently_is_refused() {
         assert_eq!(parse(br#"{"a":1,"\u0061":2}"#), Err(JsonError::DuplicateKey("a".into())));
-        for number in ["1.0", "1e3", "-0", "9007199254740992", "-9007199254740992", "1e400", "99999999999999999999"] {
+        for number in [
+            "1.0",
+            "1e3",
+            "-0",
+            "9007199254740992",
+            "-9007199254740992",
+            "1e400",
+            "99999999999999999999",
+        ] {
             assert!(
-                matches!(parse(number.as_bytes()), Err(JsonError::NotAnInteger(_) | JsonError::Syntax(_))),
+                matches!(
+                    parse(number.as_bytes()),
+                    Err(JsonError::NotAnInteger(_) | JsonError::Syntax(_))
+                ),
                 "{number}"
             );
         }

@@ -176,7 +176,8 @@ mod tests {
 
     #[test]
     fn the_thumbprint_is_that_of_rfc_8037_appendix_a() {
-        let jwk = json!({"crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+        let jwk =
+            json!({"crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
         let key = PublicKey::from_jwk(&jwk).expect("the RFC's key");
         assert_eq!(key.kid(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     }
@@ -197,6 +198,9 @@ mod tests {
         let key = simulated_party_key("cnil");
         let read = SecretKey::from_pem(&key.to_pem()).expect("our own PEM");
         assert_eq!(read.public(), key.public());
-        assert!(SecretKey::from_pem("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----").is_none());
+        assert!(
+            SecretKey::from_pem("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----")
+                .is_none()
+        );
     }
 }

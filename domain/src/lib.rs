@@ -4,7 +4,9 @@
 //! Nothing here reads a clock, draws a random number, opens a file or waits: `now`, the
 //! author, nonces and the rulebook are handed in. The verifier is built on this crate alone.
 
+pub mod aggregate;
 pub mod body;
+pub mod command;
 pub mod date;
 pub mod edtf;
 pub mod encoding;

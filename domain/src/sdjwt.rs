@@ -38,15 +38,25 @@ impl Disclosure {
     /// Reads one disclosure, base64url.
     pub fn parse(encoded: &str) -> Result<Self, Refusal> {
         let bad = |fr: &str, en: &str| {
-            Refusal::new(C::Malformed, format!("divulgation illisible : {fr}"), format!("unreadable disclosure: {en}"))
+            Refusal::new(
+                C::Malformed,
+                format!("divulgation illisible : {fr}"),
+                format!("unreadable disclosure: {en}"),
+            )
         };
-        let bytes = base64url_decode(encoded)
-            .ok_or_else(|| bad("base64url sans remplissage attendu", "expected unpadded base64url"))?;
+        let bytes = base64url_decode(encoded).ok_or_else(|| {
+            bad("base64url sans remplissage attendu", "expected unpadded base64url")
+        })?;
         let value = json::parse(&bytes).map_err(|e| e.refusal())?;
         let Value::Array(mut parts) = value else {
             return Err(bad("un tableau JSON est attendu", "expected a JSON array"));
         };
-        let shape = || bad("[sel, nom, valeur] ou [sel, valeur] attendu", "expected [salt, name, value] or [salt, value]");
+        let shape = || {
+            bad(
+                "[sel, nom, valeur] ou [sel, valeur] attendu",
+                "expected [salt, name, value] or [salt, value]",
+            )
+        };
         let value = parts.pop().ok_or_else(shape)?;
         let name = match parts.len() {
             1 => None,
@@ -56,14 +66,21 @@ impl Disclosure {
             },
             _ => return Err(shape()),
         };
-        let salt = parts[0].as_str().and_then(base64url_decode).ok_or_else(|| {
-            bad("le sel doit être du base64url", "the salt must be base64url")
-        })?;
+        let salt = parts[0]
+            .as_str()
+            .and_then(base64url_decode)
+            .ok_or_else(|| bad("le sel doit être du base64url", "the salt must be base64url"))?;
         if salt.len() < MIN_SALT_BYTES {
-            return Err(bad("un sel d’au moins 128 bits est attendu", "expected a salt of at least 128 bits"));
+            return Err(bad(
+                "un sel d’au moins 128 bits est attendu",
+                "expected a salt of at least 128 bits",
+            ));
         }
         if matches!(name.as_deref(), Some("_sd" | "..." | "_sd_alg")) || holds_digests(&value) {
-            return Err(bad("les divulgations imbriquées ne sont pas admises", "nested disclosures are not allowed"));
+            return Err(bad(
+                "les divulgations imbriquées ne sont pas admises",
+                "nested disclosures are not allowed",
+            ));
         }
         Ok(Self { digest: digest_of(encoded), encoded: encoded.to_owned(), name, value })
     }
@@ -150,7 +167,8 @@ impl Jwt {
         let header = json::parse(&decode(header)?).map_err(|e| e.refusal())?;
         let members = header.as_object().filter(|h| h.len() == 3);
         let text_of = |name: &str| members.and_then(|h| h.get(name)).and_then(Value::as_str);
-        let (Some(alg), Some(kid), Some(typ)) = (text_of("alg"), text_of("kid"), text_of("typ")) else {
+        let (Some(alg), Some(kid), Some(typ)) = (text_of("alg"), text_of("kid"), text_of("typ"))
+        else {
             return Err(malformed(
                 "l’en-tête doit être exactement {alg, kid, typ}",
                 "the header must be exactly {alg, kid, typ}",
@@ -228,7 +246,11 @@ impl SdJwt {
             }
             let disclosure = Disclosure::parse(part)?;
             if !seen.insert(disclosure.digest.clone()) {
-                return Err(unexpected("", "une divulgation figure deux fois", "a disclosure appears twice"));
+                return Err(unexpected(
+                    "",
+                    "une divulgation figure deux fois",
+                    "a disclosure appears twice",
+                ));
             }
             disclosures.push(disclosure);
         }
@@ -380,8 +402,16 @@ fn reveal_below<'v, 'd>(
                         once(seen, digest, at)?;
                         match by_digest.remove(digest) {
                             None => json!({"digest": digest}),
-                            Some(d) if d.name.is_none() => json!({"digest": digest, "value": d.value}),
-                            Some(_) => return Err(unexpected(at, "[sel, valeur] attendu ici", "expected [salt, value] here")),
+                            Some(d) if d.name.is_none() => {
+                                json!({"digest": digest, "value": d.value})
+                            }
+                            Some(_) => {
+                                return Err(unexpected(
+                                    at,
+                                    "[sel, valeur] attendu ici",
+                                    "expected [salt, value] here",
+                                ));
+                            }
                         }
                     }
                     value => reveal_below(value, at, by_digest, seen)?,
@@ -403,11 +433,20 @@ fn reveal_below<'v, 'd>(
                 at.truncate(depth);
             }
             if members.contains_key("...") {
-                return Err(unexpected(at, "« ... » n’est admis que dans un tableau", "`...` is allowed only in an array"));
+                return Err(unexpected(
+                    at,
+                    "« ... » n’est admis que dans un tableau",
+                    "`...` is allowed only in an array",
+                ));
             }
             if let Some(digests) = members.get("_sd") {
                 let digests = digests.as_array().filter(|d| !d.is_empty()).ok_or_else(|| {
-                    Refusal::at(format!("{at}/_sd"), C::Malformed, "`_sd` : une liste d’empreintes", "`_sd`: a list of digests")
+                    Refusal::at(
+                        format!("{at}/_sd"),
+                        C::Malformed,
+                        "`_sd` : une liste d’empreintes",
+                        "`_sd`: a list of digests",
+                    )
                 })?;
                 let mut withheld = Vec::new();
                 for digest in digests {
@@ -425,7 +464,13 @@ fn reveal_below<'v, 'd>(
                                 ));
                             }
                         }
-                        Some(_) => return Err(unexpected(at, "[sel, nom, valeur] attendu ici", "expected [salt, name, value] here")),
+                        Some(_) => {
+                            return Err(unexpected(
+                                at,
+                                "[sel, nom, valeur] attendu ici",
+                                "expected [salt, name, value] here",
+                            ));
+                        }
                     }
                 }
                 if !withheld.is_empty() {
@@ -446,10 +491,16 @@ fn element_digest<'v>(members: &'v Map<String, Value>, at: &str) -> Result<&'v s
 }
 
 fn valid_digest<'v>(digest: &'v Value, at: &str) -> Result<&'v str, Refusal> {
-    digest
-        .as_str()
-        .filter(|d| base64url_decode(d).is_some_and(|b| b.len() == 32))
-        .ok_or_else(|| Refusal::at(at, C::Malformed, "empreinte SHA-256 en base64url attendue", "expected a SHA-256 digest in base64url"))
+    digest.as_str().filter(|d| base64url_decode(d).is_some_and(|b| b.len() == 32)).ok_or_else(
+        || {
+            Refusal::at(
+                at,
+                C::Malformed,
+                "empreinte SHA-256 en base64url attendue",
+                "expected a SHA-256 digest in base64url",
+            )
+        },
+    )
 }
 
 fn once<'v>(seen: &mut HashSet<&'v str>, digest: &'v str, at: &str) -> Result<(), Refusal> {
@@ -540,8 +591,14 @@ mod tests {
     fn digests_are_those_of_rfc_9901() {
         // RFC 9901 §4.2.3 and §4.2.4.2: a member's and an array element's disclosure.
         for (encoded, digest) in [
-            ("WyJfMjZiYzRMVC1hYzZxMktJNmNCVzVlcyIsICJmYW1pbHlfbmFtZSIsICJNw7ZiaXVzIl0", "X9yH0Ajrdm1Oij4tWso9UzzKJvPoDxwmuEcO3XAdRC0"),
-            ("WyJsa2x4RjVqTVlsR1RQVW92TU5JdkNBIiwgIkZSIl0", "w0I8EKcdCtUPkGCNUrfwVp2xEgNjtoIDlOxc9-PlOhs"),
+            (
+                "WyJfMjZiYzRMVC1hYzZxMktJNmNCVzVlcyIsICJmYW1pbHlfbmFtZSIsICJNw7ZiaXVzIl0",
+                "X9yH0Ajrdm1Oij4tWso9UzzKJvPoDxwmuEcO3XAdRC0",
+            ),
+            (
+                "WyJsa2x4RjVqTVlsR1RQVW92TU5JdkNBIiwgIkZSIl0",
+                "w0I8EKcdCtUPkGCNUrfwVp2xEgNjtoIDlOxc9-PlOhs",
+            ),
         ] {
             let disclosure = Disclosure::parse(encoded).expect("the RFC's disclosure");
             assert_eq!(disclosure.digest(), digest);

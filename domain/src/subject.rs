@@ -70,7 +70,11 @@ pub fn reference(secret: &[u8; 32], pivot: &Pivot) -> Result<SubjectRef, Refusal
     };
     let family = letters(&pivot.family_name);
     if family.is_empty() {
-        return Err(bad("family_name", "nom de naissance attendu", "expected the family name at birth"));
+        return Err(bad(
+            "family_name",
+            "nom de naissance attendu",
+            "expected the family name at birth",
+        ));
     }
     let given = letters(&pivot.given_names);
     let sex = match pivot.sex.to_ascii_lowercase().as_str() {
