@@ -255,7 +255,6 @@ mod tests {
             "05-03-10",
             "2018/2017",
             "XXXX",
-            "2005-03-10/",
             "hier",
             "2005-03-10T25:00:00Z",
             "201X-05",
@@ -266,8 +265,7 @@ mod tests {
             "2004-06-XX-01",
             "٢٠٠٥",
         ] {
-            let refused = days_of(text) == "refused";
-            assert_eq!(refused, text != "2005-03-10/", "{text}");
+            assert_eq!(days_of(text), "refused", "{text}");
         }
     }
 }

@@ -250,19 +250,15 @@ mod tests {
         for (text, expected) in [
             ("matricule 2 55 08 14 168 025 38", PersonalData::Nir),
             ("255081416802538", PersonalData::Nir),
-            ("1 84 12 2A 451 089 61", PersonalData::Nir),
+            ("1 84 12 2A 451 089 33", PersonalData::Nir),
             ("écrire à quelqu.un@exemple.fr.", PersonalData::Email),
             ("tél. 01 23 45 67 89", PersonalData::Telephone),
             ("0612345678", PersonalData::Telephone),
             ("+33 6 12 34 56 78", PersonalData::Telephone),
-            ("+33(0)612345678", PersonalData::Telephone),
             ("06.12.34.56.78", PersonalData::Telephone),
             ("0033612345678", PersonalData::Telephone),
             ("+442079460958", PersonalData::Telephone),
         ] {
-            if text.contains('(') {
-                continue;
-            }
             assert_eq!(find_personal_data(text), Some(expected), "{text}");
         }
     }
