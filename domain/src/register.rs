@@ -1,0 +1,721 @@
+//! What the register was: a fold of the ledger's entries, asked at a valid date and as
+//! known at a position.
+//!
+//! Every fact keeps the position it comes from and the days on which it may have held, and
+//! nothing is ever overwritten: "then" and "now" are the same fold, read at two sizes
+//! (`View`). Used by the sequencer to decide, by the rules to judge, by the verifier to
+//! judge again. Accesses themselves are not folded (they outnumber everything else); only
+//! what rulings and uses say of them is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::body::{
+    AcknowledgeFormality, Body, Declaration, Deploy, EndDecision, EvaluateExperiment,
+    ExpandExperiment, FileAssessment, FileFormality, LaunchExperiment, PlanExpansion,
+    PublishReference, RecordAgreement, RecordConsultation, RecordInformation, RecordMilestone,
+    RecordRuling, RecordStatement, RecordUse, RenderDecision, Site, Withdraw, WorksCouncilOpine,
+};
+use crate::date::{Certainty, Interval, LegalDate, Timestamp};
+use crate::event::{ClockKind, Event, Filed};
+use crate::key::PublicKey;
+use crate::kind::{EvidenceKind, StreamType};
+use crate::vocabulary::{Category, Purpose, Role};
+
+/// One recorded fact.
+#[derive(Debug, Clone)]
+pub struct Fact<T> {
+    /// Position of the entry that records it.
+    pub position: u64,
+    pub recorded: Timestamp,
+    /// Days on which it may have happened.
+    pub at: Interval,
+    pub iss: Arc<str>,
+    pub evidence: EvidenceKind,
+    /// The competent role's own act, receipt or judgment; otherwise it only describes.
+    pub formal: bool,
+    pub data: T,
+}
+
+impl<T> Fact<T> {
+    /// Whether it came before an access on one of `days`.
+    ///
+    /// The same day, or overlapping intervals, leave the order open: `Maybe`.
+    pub fn precedes(&self, days: &Interval) -> Certainty {
+        self.at.strictly_before(days)
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct PartyKey {
+    pub key: PublicKey,
+    pub enrolled: u64,
+    pub revoked: Option<u64>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Party {
+    pub position: u64,
+    pub name: String,
+    pub roles: Vec<Role>,
+    pub siren: Option<String>,
+    pub keys: Vec<PartyKey>,
+}
+
+impl Party {
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+}
+
+/// Everything recorded about one processing.
+#[derive(Debug, Default, Clone)]
+pub struct Processing {
+    /// Party answerable for it, once somebody said who.
+    pub controller: Option<String>,
+    /// Position of the first declaration or description.
+    pub first: u64,
+    pub versions: Vec<Fact<Declaration>>,
+    pub deployments: Vec<Fact<Deploy>>,
+    pub withdrawals: Vec<Fact<Withdraw>>,
+    pub formalities: Vec<Fact<FileFormality>>,
+    pub receipts: Vec<Fact<AcknowledgeFormality>>,
+    pub information: Vec<Fact<RecordInformation>>,
+    pub opinions: Vec<Fact<WorksCouncilOpine>>,
+    pub assessments: Vec<Fact<FileAssessment>>,
+    pub agreements: Vec<Fact<RecordAgreement>>,
+    pub objections: Vec<Fact<RecordAgreement>>,
+    pub uses: Vec<Fact<RecordUse>>,
+    /// Ids of the decisions on it, in order of recording.
+    pub decisions: Vec<String>,
+    pub rulings: Vec<String>,
+    pub experiments: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Decision {
+    pub rendered: Fact<RenderDecision>,
+    pub endings: Vec<Fact<EndDecision>>,
+}
+
+#[derive(Debug, Default, Clone)]
+pub struct Experiment {
+    /// Position of the launch.
+    pub first: u64,
+    pub processing: String,
+    pub launches: Vec<Fact<LaunchExperiment>>,
+    pub sites: Vec<Fact<Site>>,
+    pub plans: Vec<Fact<PlanExpansion>>,
+    pub expansions: Vec<Fact<ExpandExperiment>>,
+    pub evaluations: Vec<Fact<EvaluateExperiment>>,
+    pub ends: Vec<Fact<()>>,
+}
+
+/// What is filed `about` something.
+#[derive(Debug, Default, Clone)]
+pub struct About {
+    pub statements: Vec<Fact<RecordStatement>>,
+    pub milestones: Vec<Fact<RecordMilestone>>,
+    pub consultations: Vec<Fact<RecordConsultation>>,
+    pub conditions_set: Vec<Fact<String>>,
+    pub conditions_met: Vec<Fact<String>>,
+    pub generalisations: Vec<Fact<()>>,
+}
+
+/// A key of the ledger itself, and the first position it signs.
+#[derive(Debug, Clone)]
+pub struct LedgerKey {
+    pub key: PublicKey,
+    pub from: u64,
+}
+
+#[derive(Debug, Default, Clone)]
+pub struct Register {
+    /// Tree size folded so far.
+    size: u64,
+    origin: String,
+    clock: Option<ClockKind>,
+    ledger_keys: Vec<LedgerKey>,
+    parties: HashMap<String, Party>,
+    /// Key id → party. A key belongs to one party for ever.
+    keys: HashMap<String, String>,
+    references: HashMap<String, Fact<PublishReference>>,
+    processings: HashMap<String, Processing>,
+    /// Formality id → processing.
+    formalities: HashMap<String, String>,
+    decisions: HashMap<String, Decision>,
+    rulings: HashMap<String, Fact<RecordRuling>>,
+    experiments: HashMap<String, Experiment>,
+    about: HashMap<(StreamType, String), About>,
+    /// Access position → rulings that name it.
+    ruled_accesses: HashMap<u64, Vec<String>>,
+    /// Access position → (processing, index into its uses).
+    used_accesses: HashMap<u64, Vec<(String, usize)>>,
+}
+
+impl Register {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Tree size folded so far.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    pub fn clock(&self) -> ClockKind {
+        self.clock.unwrap_or(ClockKind::Real)
+    }
+
+    /// The ledger's key that signs the entry at `position`.
+    pub fn ledger_key(&self, position: u64) -> Option<&PublicKey> {
+        self.ledger_keys.iter().rev().find(|k| k.from <= position).map(|k| &k.key)
+    }
+
+    pub fn party(&self, id: &str) -> Option<&Party> {
+        self.parties.get(id)
+    }
+
+    /// The party a key belongs to, and the key.
+    pub fn key(&self, kid: &str) -> Option<(&str, &Party, &PartyKey)> {
+        let (id, party) = self.parties.get_key_value(self.keys.get(kid)?)?;
+        let key = party.keys.iter().find(|k| k.key.kid() == kid)?;
+        Some((id, party, key))
+    }
+
+    pub fn parties(&self) -> impl Iterator<Item = (&String, &Party)> {
+        self.parties.iter()
+    }
+
+    pub fn processing(&self, id: &str) -> Option<&Processing> {
+        self.processings.get(id)
+    }
+
+    pub fn processings(&self) -> impl Iterator<Item = (&String, &Processing)> {
+        self.processings.iter()
+    }
+
+    pub fn decision(&self, id: &str) -> Option<&Decision> {
+        self.decisions.get(id)
+    }
+
+    pub fn decisions(&self) -> impl Iterator<Item = (&String, &Decision)> {
+        self.decisions.iter()
+    }
+
+    pub fn experiment(&self, id: &str) -> Option<&Experiment> {
+        self.experiments.get(id)
+    }
+
+    pub fn experiments(&self) -> impl Iterator<Item = (&String, &Experiment)> {
+        self.experiments.iter()
+    }
+
+    pub fn reference(&self, id: &str) -> Option<&Fact<PublishReference>> {
+        self.references.get(id)
+    }
+
+    pub fn references(&self) -> impl Iterator<Item = (&String, &Fact<PublishReference>)> {
+        self.references.iter()
+    }
+
+    pub fn ruling(&self, id: &str) -> Option<&Fact<RecordRuling>> {
+        self.rulings.get(id)
+    }
+
+    pub fn rulings(&self) -> impl Iterator<Item = (&String, &Fact<RecordRuling>)> {
+        self.rulings.iter()
+    }
+
+    /// The formality of that id and the processing it is for.
+    pub fn formality(&self, id: &str) -> Option<(&str, &Fact<FileFormality>)> {
+        let processing = self.formalities.get(id)?;
+        let fact = self.processings[processing].formalities.iter().find(|f| f.data.formality == id)?;
+        Some((processing, fact))
+    }
+
+    pub fn about(&self, kind: StreamType, id: &str) -> Option<&About> {
+        self.about.get(&(kind, id.to_owned()))
+    }
+
+    /// Live keys of parties that hold the registrar role.
+    pub fn live_registrar_keys(&self) -> usize {
+        self.parties
+            .values()
+            .filter(|p| p.has(Role::Registrar))
+            .flat_map(|p| &p.keys)
+            .filter(|k| k.revoked.is_none())
+            .count()
+    }
+
+    /// The register as known when the tree had `size` entries.
+    pub fn view(&self, size: u64) -> View<'_> {
+        View { register: self, size }
+    }
+
+    /// The register as known now.
+    pub fn now(&self) -> View<'_> {
+        self.view(self.size)
+    }
+
+    /// Whether that party's filing about that processing counts as formal.
+    fn is_formal(&self, filed: &Filed, role: Role, processing: Option<&str>) -> bool {
+        let competent = self.parties.get(&filed.iss).is_some_and(|p| p.has(role));
+        let own = processing.is_none_or(|id| {
+            self.processings.get(id).and_then(|p| p.controller.as_deref()) == Some(&filed.iss)
+        });
+        competent && own && filed.evidence.is_formal()
+    }
+
+    /// Folds one entry. Accepts whatever was once recorded.
+    pub fn apply(&mut self, position: u64, recorded: Timestamp, event: &Event) {
+        self.size = self.size.max(position + 1);
+        match event {
+            Event::LedgerOpened(opened) => {
+                self.origin.clone_from(&opened.origin);
+                self.clock = Some(opened.clock);
+                self.ledger_keys.push(LedgerKey { key: opened.ledger_key.clone(), from: position });
+                self.keys.insert(opened.registrar_key.kid().to_owned(), opened.registrar.clone());
+                let key = PartyKey {
+                    key: opened.registrar_key.clone(),
+                    enrolled: position,
+                    revoked: None,
+                };
+                self.parties.insert(
+                    opened.registrar.clone(),
+                    Party {
+                        position,
+                        name: opened.registrar.clone(),
+                        roles: vec![Role::Registrar],
+                        siren: None,
+                        keys: vec![key],
+                    },
+                );
+            }
+            Event::LedgerKeyRotated { ledger_key } => {
+                self.ledger_keys.push(LedgerKey { key: ledger_key.clone(), from: position + 1 });
+            }
+            Event::Filed(filed) => self.apply_filed(position, recorded, filed),
+        }
+    }
+
+    fn apply_filed(&mut self, position: u64, recorded: Timestamp, filed: &Filed) {
+        // Facts are shared with readers as clones of small bodies; the signed JSON is not kept.
+        macro_rules! fact {
+            ($data:expr, $formal:expr) => {
+                Fact {
+                    position,
+                    recorded,
+                    at: filed.at.valid_days(recorded.date()),
+                    iss: Arc::from(filed.iss.as_str()),
+                    evidence: filed.evidence,
+                    formal: $formal,
+                    data: $data,
+                }
+            };
+        }
+        macro_rules! processing {
+            ($id:expr) => {
+                self.processings.entry($id.clone()).or_default()
+            };
+        }
+        macro_rules! about {
+            ($about:expr) => {
+                self.about.entry(($about.kind, $about.id.clone())).or_default()
+            };
+        }
+        match &*filed.body {
+            Body::RegisterParty(b) => {
+                let Ok(key) = PublicKey::from_jwk(&b.key) else { return };
+                self.keys.insert(key.kid().to_owned(), b.party.clone());
+                self.parties.insert(
+                    b.party.clone(),
+                    Party {
+                        position,
+                        name: b.name.clone(),
+                        roles: b.roles.clone(),
+                        siren: b.siren.clone(),
+                        keys: vec![PartyKey { key, enrolled: position, revoked: None }],
+                    },
+                );
+            }
+            Body::EnrolKey(b) => {
+                let Ok(key) = PublicKey::from_jwk(&b.key) else { return };
+                self.keys.insert(key.kid().to_owned(), b.party.clone());
+                if let Some(party) = self.parties.get_mut(&b.party) {
+                    party.keys.push(PartyKey { key, enrolled: position, revoked: None });
+                }
+            }
+            Body::RevokeKey(b) => {
+                if let Some(party) = self.parties.get_mut(&b.party) {
+                    for key in party.keys.iter_mut().filter(|k| k.key.kid() == b.kid) {
+                        key.revoked.get_or_insert(position);
+                    }
+                }
+            }
+            Body::PublishReference(b) => {
+                let formal = self.is_formal(filed, Role::Regulator, None);
+                self.references.insert(b.reference.clone(), fact!(b.clone(), formal));
+            }
+            Body::Declare(b) | Body::Amend(b) => {
+                let by_controller =
+                    self.parties.get(&filed.iss).is_some_and(|p| p.has(Role::Controller));
+                let entry = processing!(b.processing);
+                if entry.versions.is_empty() {
+                    entry.first = position;
+                }
+                if entry.controller.is_none() {
+                    entry.controller = b
+                        .controller
+                        .clone()
+                        .or_else(|| by_controller.then(|| filed.iss.clone()));
+                }
+                let formal = self.is_formal(filed, Role::Controller, Some(&b.processing));
+                let fact = fact!(b.clone(), formal);
+                processing!(b.processing).versions.push(fact);
+            }
+            Body::Deploy(b) => {
+                let formal = self.is_formal(filed, Role::Controller, Some(&b.processing));
+                let fact = fact!(b.clone(), formal);
+                processing!(b.processing).deployments.push(fact);
+            }
+            Body::Withdraw(b) => {
+                let formal = self.is_formal(filed, Role::Controller, Some(&b.processing));
+                let fact = fact!(b.clone(), formal);
+                processing!(b.processing).withdrawals.push(fact);
+            }
+            Body::FileFormality(b) => {
+                let formal = self.is_formal(filed, Role::Controller, Some(&b.processing));
+                self.formalities.insert(b.formality.clone(), b.processing.clone());
+                let fact = fact!(b.clone(), formal);
+                processing!(b.processing).formalities.push(fact);
+            }
+            Body::AcknowledgeFormality(b) => {
+                let formal = self.is_formal(filed, Role::Regulator, None);
+                if let Some(processing) = self.formalities.get(&b.formality).cloned() {
+                    processing!(processing).receipts.push(fact!(b.clone(), formal));
+                }
+            }
+            Body::RecordInformation(b) => {
+                let formal = self.is_formal(filed, Role::Controller, Some(&b.processing))
+                    || self.is_formal(filed, Role::Regulator, None)
+                    || self.is_formal(filed, Role::Court, None);
+                let fact = fact!(b.clone(), formal);
+                processing!(b.processing).information.push(fact);
+            }
+            Body::WorksCouncilOpine(b) => {
+                let formal = self.is_formal(filed, Role::WorksCouncil, None)
+                    || self.is_formal(filed, Role::Controller, Some(&b.processing));
+                let fact = fact!(b.clone(), formal);
+                processing!(b.processing).opinions.push(fact);
+            }
+            Body::RecordConsultation(b) => {
+                about!(b.about).consultations.push(fact!(b.clone(), filed.evidence.is_formal()));
+            }
+            Body::FileAssessment(b) => {
+                let formal = self.is_formal(filed, Role::Controller, Some(&b.processing));
+                let fact = fact!(b.clone(), formal);
+                processing!(b.processing).assessments.push(fact);
+            }
+            Body::RecordAgreement(b) => {
+                processing!(b.processing).agreements.push(fact!(b.clone(), filed.evidence.is_formal()));
+            }
+            Body::RecordObjection(b) => {
+                processing!(b.processing).objections.push(fact!(b.clone(), filed.evidence.is_formal()));
+            }
+            Body::RenderDecision(b) => {
+                let formal = self.is_formal(filed, Role::Regulator, None);
+                processing!(b.processing).decisions.push(b.decision.clone());
+                let rendered = fact!(b.clone(), formal);
+                self.decisions
+                    .insert(b.decision.clone(), Decision { rendered, endings: Vec::new() });
+            }
+            Body::EndDecision(b) => {
+                let formal = self.is_formal(filed, Role::Regulator, None)
+                    || self.is_formal(filed, Role::Court, None);
+                if let Some(decision) = self.decisions.get_mut(&b.decision) {
+                    decision.endings.push(fact!(b.clone(), formal));
+                }
+            }
+            Body::RecordRuling(b) => {
+                let formal = self.is_formal(filed, Role::Court, None);
+                if let Some(id) = &b.processing {
+                    processing!(id).rulings.push(b.ruling.clone());
+                }
+                for access in &b.accesses {
+                    self.ruled_accesses.entry(*access).or_default().push(b.ruling.clone());
+                }
+                self.rulings.insert(b.ruling.clone(), fact!(b.clone(), formal));
+            }
+            Body::RecordStatement(b) => {
+                about!(b.about).statements.push(fact!(b.clone(), false));
+            }
+            Body::RecordMilestone(b) => {
+                about!(b.about).milestones.push(fact!(b.clone(), filed.evidence.is_formal()));
+            }
+            Body::LaunchExperiment(b) => {
+                let formal = self.is_formal(filed, Role::Controller, Some(&b.processing));
+                processing!(b.processing).experiments.push(b.experiment.clone());
+                let fact = fact!(b.clone(), formal);
+                let experiment = self.experiments.entry(b.experiment.clone()).or_default();
+                experiment.first = position;
+                experiment.processing.clone_from(&b.processing);
+                experiment.launches.push(fact);
+            }
+            Body::EnrolSite(b) => {
+                if let Some(experiment) = self.experiments.get_mut(&b.experiment) {
+                    experiment.sites.push(fact!(b.site.clone(), filed.evidence.is_formal()));
+                }
+            }
+            Body::PlanExpansion(b) => {
+                if let Some(experiment) = self.experiments.get_mut(&b.experiment) {
+                    experiment.plans.push(fact!(b.clone(), filed.evidence.is_formal()));
+                }
+            }
+            Body::ExpandExperiment(b) => {
+                if let Some(experiment) = self.experiments.get_mut(&b.experiment) {
+                    for site in &b.sites {
+                        experiment.sites.push(fact!(site.clone(), filed.evidence.is_formal()));
+                    }
+                    experiment.expansions.push(fact!(b.clone(), filed.evidence.is_formal()));
+                }
+            }
+            Body::EvaluateExperiment(b) => {
+                if let Some(experiment) = self.experiments.get_mut(&b.experiment) {
+                    experiment.evaluations.push(fact!(b.clone(), filed.evidence.is_formal()));
+                }
+            }
+            Body::EndExperiment(b) => {
+                if let Some(experiment) = self.experiments.get_mut(&b.experiment) {
+                    experiment.ends.push(fact!((), filed.evidence.is_formal()));
+                }
+            }
+            Body::SetCondition(b) => {
+                let fact = fact!(b.condition.clone(), filed.evidence.is_formal());
+                about!(b.about).conditions_set.push(fact);
+            }
+            Body::MeetCondition(b) => {
+                let fact = fact!(b.condition.clone(), filed.evidence.is_formal());
+                about!(b.about).conditions_met.push(fact);
+            }
+            Body::DecideGeneralisation(b) => {
+                about!(b.about).generalisations.push(fact!((), filed.evidence.is_formal()));
+            }
+            Body::RecordUse(b) => {
+                let fact = fact!(b.clone(), filed.evidence.is_formal());
+                let entry = processing!(b.processing);
+                if let Some(access) = b.access {
+                    let index = entry.uses.len();
+                    self.used_accesses
+                        .entry(access)
+                        .or_default()
+                        .push((b.processing.clone(), index));
+                }
+                processing!(b.processing).uses.push(fact);
+            }
+            Body::RequestAccess(_)
+            | Body::ReportAccess(_)
+            | Body::ContestAccess(_)
+            | Body::AnswerContest(_)
+            | Body::EraseSubject(_)
+            | Body::RefuseErasure(_) => {}
+        }
+    }
+}
+
+/// Facts known at a tree size: those at lower positions.
+fn known<T>(facts: &[Fact<T>], size: u64) -> &[Fact<T>] {
+    // Facts are pushed in order of position.
+    &facts[..facts.partition_point(|f| f.position < size)]
+}
+
+/// The register as known at a tree size.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    register: &'a Register,
+    size: u64,
+}
+
+impl<'a> View<'a> {
+    pub fn register(&self) -> &'a Register {
+        self.register
+    }
+
+    /// Tree size at which it is read.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub fn known<T>(&self, facts: &'a [Fact<T>]) -> &'a [Fact<T>] {
+        known(facts, self.size)
+    }
+
+    pub fn party(&self, id: &str) -> Option<&'a Party> {
+        self.register.party(id).filter(|p| p.position < self.size)
+    }
+
+    pub fn processing(&self, id: &str) -> Option<&'a Processing> {
+        self.register.processing(id).filter(|p| p.first < self.size)
+    }
+
+    pub fn experiment(&self, id: &str) -> Option<&'a Experiment> {
+        self.register.experiment(id).filter(|e| e.first < self.size)
+    }
+
+    pub fn decision(&self, id: &str) -> Option<&'a Decision> {
+        self.register.decision(id).filter(|d| d.rendered.position < self.size)
+    }
+
+    pub fn reference(&self, id: &str) -> Option<&'a Fact<PublishReference>> {
+        self.register.reference(id).filter(|r| r.position < self.size)
+    }
+
+    /// The decisions on a processing, in order of recording.
+    pub fn decisions_on(&self, processing: &'a Processing) -> impl Iterator<Item = &'a Decision> {
+        let view = *self;
+        processing.decisions.iter().filter_map(move |id| view.decision(id))
+    }
+
+    /// The rulings on a processing or on that access, in order of recording.
+    pub fn rulings_on(
+        &self,
+        processing: &'a Processing,
+        access: Option<u64>,
+    ) -> Vec<&'a Fact<RecordRuling>> {
+        let on_access =
+            access.and_then(|p| self.register.ruled_accesses.get(&p)).map_or(&[][..], Vec::as_slice);
+        let mut rulings: Vec<_> = processing
+            .rulings
+            .iter()
+            .chain(on_access)
+            .filter_map(|id| self.register.rulings.get(id))
+            .filter(|r| r.position < self.size)
+            .collect();
+        rulings.sort_by_key(|r| r.position);
+        rulings.dedup_by_key(|r| r.position);
+        rulings
+    }
+
+    /// The uses recorded of that access.
+    pub fn uses_of(&self, access: u64) -> impl Iterator<Item = &'a Fact<RecordUse>> {
+        let register = self.register;
+        let size = self.size;
+        register
+            .used_accesses
+            .get(&access)
+            .into_iter()
+            .flatten()
+            .map(|(processing, index)| &register.processings[processing].uses[*index])
+            .filter(move |u| u.position < size)
+    }
+
+    /// What was filed about that thing.
+    pub fn about(&self, kind: StreamType, id: &str) -> AboutView<'a> {
+        AboutView { about: self.register.about(kind, id), size: self.size }
+    }
+
+    /// The versions of a declaration that may have been in force on `days`: the last that
+    /// certainly was, and those after it that may have been. `certain` is false when it is
+    /// also possible that none was.
+    pub fn in_force<T>(&self, facts: &'a [Fact<T>], days: &Interval) -> InForce<'a, T> {
+        in_force(self.known(facts).iter(), days)
+    }
+}
+
+/// Facts that may have been in force, the latest last.
+#[derive(Debug)]
+pub struct InForce<'a, T> {
+    pub facts: Vec<&'a Fact<T>>,
+    /// At least one certainly was.
+    pub certain: bool,
+}
+
+/// See [`View::in_force`]. A later fact replaces an earlier one.
+pub fn in_force<'a, T>(
+    facts: impl Iterator<Item = &'a Fact<T>>,
+    days: &Interval,
+) -> InForce<'a, T> {
+    let mut facts: Vec<_> =
+        facts.map(|f| (f.precedes(days), f)).filter(|(c, _)| *c != Certainty::No).collect();
+    // Order of validity; what is recorded later wins among equals.
+    facts.sort_by_key(|(_, f)| (f.at.latest, f.at.earliest, f.position));
+    let last_certain = facts.iter().rposition(|(c, _)| *c == Certainty::Yes);
+    let from = last_certain.unwrap_or(0);
+    InForce {
+        facts: facts.into_iter().skip(from).map(|(_, f)| f).collect(),
+        certain: last_certain.is_some(),
+    }
+}
+
+impl<T> InForce<'_, T> {
+    /// Whether a property holds of what was in force: of all candidates, of none, or open.
+    /// Nothing in force counts as not having it.
+    pub fn whether(&self, property: impl Fn(&Fact<T>) -> bool) -> Certainty {
+        let holding = self.facts.iter().filter(|f| property(f)).count();
+        if holding == 0 {
+            Certainty::No
+        } else if self.certain && holding == self.facts.len() {
+            Certainty::Yes
+        } else {
+            Certainty::Maybe
+        }
+    }
+
+    pub fn positions(&self) -> Vec<u64> {
+        let mut positions: Vec<u64> = self.facts.iter().map(|f| f.position).collect();
+        positions.sort_unstable();
+        positions
+    }
+}
+
+/// What was filed about something, as known at a tree size.
+#[derive(Debug, Clone, Copy)]
+pub struct AboutView<'a> {
+    about: Option<&'a About>,
+    size: u64,
+}
+
+macro_rules! about_facts {
+    ($($name:ident: $ty:ty),+ $(,)?) => {
+        impl<'a> AboutView<'a> {
+            $(pub fn $name(&self) -> &'a [Fact<$ty>] {
+                self.about.map_or(&[], |a| known(&a.$name, self.size))
+            })+
+        }
+    };
+}
+
+about_facts! {
+    statements: RecordStatement,
+    milestones: RecordMilestone,
+    consultations: RecordConsultation,
+    conditions_set: String,
+    conditions_met: String,
+    generalisations: (),
+}
+
+impl Declaration {
+    pub fn declares_purpose(&self, purpose: Purpose) -> bool {
+        self.purposes.iter().any(|p| p.code == purpose)
+    }
+
+    pub fn declares_category(&self, category: Category) -> bool {
+        self.categories.iter().any(|c| c.code == category)
+    }
+}
+
+/// Day on which something stops, when it is written down: the first day of a date that is
+/// not precise may already be too late, its last one certainly is.
+pub fn ended_by(end: &Interval, days: &Interval) -> Certainty {
+    end.strictly_before(days)
+}
+
+/// First day after `start` on which a minimum duration has run, if `start` is known.
+pub fn minimum_end(start: &Interval, minimum_days: i64) -> Option<LegalDate> {
+    let days = i32::try_from(minimum_days).ok()?;
+    start.latest.map(|latest| latest.add_days(days))
+}

@@ -1,0 +1,173 @@
+//! Information and consultation: did those concerned know beforehand?
+
+use super::{ALL, Findings, Fired, Group, Question, Rule, purpose::is_employer};
+use crate::body::Opinion;
+use crate::date::Certainty;
+use crate::kind::StreamType;
+use crate::verdict::Severity::{Blocking, Major};
+
+const GROUP: Group = Group::Information;
+
+pub static RULES: &[Rule] = &[
+    Rule {
+        code: "SUBJECTS-NOT-INFORMED",
+        group: GROUP,
+        severity: Major,
+        regimes: ALL,
+        source: "Code du travail art. L.1222-4 ; loi 78-17 (2004) art. 32 ; RGPD art. 13-14",
+        reason_fr: "L’information préalable des personnes n’est pas établie, ou son absence l’est.",
+        reason_en: "Prior information of the persons is not shown, or its absence is.",
+        judge: subjects_not_informed,
+    },
+    Rule {
+        code: "CALLERS-NOT-INFORMED",
+        group: GROUP,
+        severity: Major,
+        regimes: ALL,
+        source: "CNIL, fiche sur l’écoute et l’enregistrement des appels",
+        reason_fr: "Des appels sont enregistrés sans message d’information des appelants au registre.",
+        reason_en: "Calls are recorded without a caller notice in the register.",
+        judge: callers_not_informed,
+    },
+    Rule {
+        code: "WORKS-COUNCIL-NOT-CONSULTED",
+        group: GROUP,
+        severity: Major,
+        regimes: ALL,
+        source: "Code du travail art. L.2312-38 (ancien L.2323-32)",
+        reason_fr: "La consultation préalable du comité d’entreprise ou du CSE n’est pas enregistrée.",
+        reason_en: "Prior consultation of the works council is not recorded.",
+        judge: works_council_not_consulted,
+    },
+    Rule {
+        code: "WORKS-COUNCIL-OBJECTED",
+        group: GROUP,
+        severity: Major,
+        regimes: ALL,
+        source: "Avis du comité d’entreprise ou du CSE (consultatif)",
+        reason_fr: "Les représentants du personnel s’étaient déclarés défavorables ; leur avis est consultatif.",
+        reason_en: "The staff representatives were opposed; their opinion is consultative.",
+        judge: works_council_objected,
+    },
+    Rule {
+        code: "CONCERTATION-MISSING",
+        group: GROUP,
+        severity: Major,
+        regimes: ALL,
+        source: "Concertation annoncée ou posée en condition",
+        reason_fr: "Une concertation était attendue ; rien ne montre qu’elle a eu lieu.",
+        reason_en: "A concertation was expected; nothing shows that it took place.",
+        judge: concertation_missing,
+    },
+];
+
+/// Whether a step of information formally preceded the access, and the entries.
+fn informed(q: &Question<'_>, steps: &[&str]) -> (Certainty, Vec<u64>) {
+    let mut certainty = Certainty::No;
+    let mut positions = Vec::new();
+    for fact in q.view.known(&q.processing.information) {
+        if fact.formal && steps.contains(&fact.data.step.as_str()) {
+            let precedes = fact.precedes(&q.days);
+            if precedes != Certainty::No {
+                positions.push(fact.position);
+                certainty = certainty.or(precedes);
+            }
+        }
+    }
+    (certainty, positions)
+}
+
+fn subjects_not_informed(q: &Question<'_>, out: &mut Findings) {
+    match q.established("SUBJECTS-NOT-INFORMED") {
+        Some((ruling, true)) => {
+            return out.fire(Fired::contradicted(vec![ruling]).weighing(Blocking));
+        }
+        Some((_, false)) => return,
+        None => {}
+    }
+    let (told, positions) = informed(q, &["I-NOTICE-INDIVIDUAL", "I-NOTICE-COLLECTIVE"]);
+    if told == Certainty::No {
+        let (never, positions) = informed(q, &["I-NOTICE-NONE"]);
+        if never != Certainty::No {
+            return out.fire(Fired::contradicted(positions).weighing(Blocking));
+        }
+    }
+    out.require(told, positions);
+}
+
+fn callers_not_informed(q: &Question<'_>, out: &mut Findings) {
+    if q.access.categories.iter().any(|c| *c == *"CALL-RECORDING") {
+        let (told, positions) = informed(q, &["I-CALLER-NOTICE"]);
+        out.require(told, positions);
+    }
+}
+
+fn works_council_not_consulted(q: &Question<'_>, out: &mut Findings) {
+    let monitors = q.declaration.facts.iter().any(|f| f.data.monitors_staff == Some(true));
+    if !monitors && !is_employer(q) {
+        return;
+    }
+    match q.established("WORKS-COUNCIL-NOT-CONSULTED") {
+        Some((ruling, true)) => {
+            return out.fire(Fired::contradicted(vec![ruling]).weighing(Blocking));
+        }
+        Some((_, false)) => return,
+        None => {}
+    }
+    let (mut consulted, mut positions) =
+        informed(q, &["I-CE-CONSULTED", "I-CE-OPINION-FAV", "I-CE-OPINION-UNFAV"]);
+    for opinion in q.view.known(&q.processing.opinions) {
+        if opinion.data.opinion != Opinion::None {
+            consulted = consulted.or(opinion.precedes(&q.days));
+            positions.push(opinion.position);
+        }
+    }
+    out.require(consulted, positions);
+}
+
+fn works_council_objected(q: &Question<'_>, out: &mut Findings) {
+    let mut certainty = Certainty::No;
+    let mut positions = Vec::new();
+    for opinion in q.view.known(&q.processing.opinions) {
+        let precedes = opinion.precedes(&q.days);
+        if opinion.data.opinion == Opinion::Unfavourable && precedes != Certainty::No {
+            certainty = certainty.or(precedes);
+            positions.push(opinion.position);
+        }
+    }
+    match certainty {
+        Certainty::Yes => out.fire(Fired::contradicted(positions)),
+        Certainty::Maybe => out.fire(Fired::dates_overlap(positions)),
+        Certainty::No => {}
+    }
+}
+
+fn concertation_missing(q: &Question<'_>, out: &mut Findings) {
+    let about_processing = q.view.about(StreamType::Processing, &q.access.processing);
+    let about_experiment =
+        q.experiment.map(|(id, _)| q.view.about(StreamType::Experiment, id));
+    for about in [Some(about_processing), about_experiment].into_iter().flatten() {
+        for set in about.conditions_set().iter().filter(|c| c.data.contains("concertation")) {
+            let met = about
+                .conditions_met()
+                .iter()
+                .filter(|m| m.data == set.data)
+                .map(|m| m.precedes(&q.days))
+                .fold(Certainty::No, Certainty::or);
+            out.require(met, vec![set.position]);
+        }
+        let is_concertation =
+            |step: &str| matches!(step, "I-SOCIAL-PARTNERS" | "I-HEALTH-PROFESSION");
+        for held in about.consultations().iter().filter(|c| is_concertation(c.data.step.as_str())) {
+            if !held.data.held {
+                let positions = vec![held.position];
+                // Said not to have taken place: by an instrument, or by somebody.
+                out.fire(if held.formal {
+                    Fired::contradicted(positions)
+                } else {
+                    Fired::uncertain(positions)
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,428 @@
+//! The rules, and the judge that runs them all.
+//!
+//! A rule is a row (`Rule`): stable code, severity, regimes, source, one plain sentence in
+//! French and English, and a pure function of the `Question`. Every rule of the regime runs;
+//! the judge never stops at the first. What an answer means is in `verdict.rs`. A rule that
+//! is not written yet has no row: nothing here is a placeholder.
+//!
+//! Source of the conclusion: `conclude`, in the order the house decided (ADR 0004).
+
+pub mod experiment;
+pub mod formality;
+pub mod generalise;
+pub mod information;
+pub mod purpose;
+pub mod regime;
+pub mod time;
+
+use crate::body::{Access, Declaration, RecordRuling, RenderDecision};
+use crate::date::{Certainty, Interval, Timestamp};
+use crate::kind::StreamType;
+use crate::register::{Experiment, Fact, InForce, Processing, View, in_force};
+use crate::verdict::{Evidence, Finding, Outcome, Severity, Verdict};
+use crate::vocabulary::{Purpose, RuleCode};
+use regime::Regime;
+
+/// One rule of the rulebook.
+pub struct Rule {
+    pub code: &'static str,
+    pub group: Group,
+    /// What it weighs when it fires; a rule may raise or lower it by the evidence.
+    pub severity: Severity,
+    /// Regimes in which it runs.
+    pub regimes: &'static [Regime],
+    /// Article, decision or document, as cited to a reader.
+    pub source: &'static str,
+    pub reason_fr: &'static str,
+    pub reason_en: &'static str,
+    pub judge: fn(&Question<'_>, &mut Findings),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    Formality,
+    Purpose,
+    Experiment,
+    Information,
+    Time,
+}
+
+/// Regimes in which a rule that follows from all of them runs.
+pub const ALL: &[Regime] = &[Regime::Lil1978, Regime::Lil2004, Regime::Rgpd2018];
+pub const SINCE_2004: &[Regime] = &[Regime::Lil2004, Regime::Rgpd2018];
+pub const BEFORE_2018: &[Regime] = &[Regime::Lil1978, Regime::Lil2004];
+pub const RGPD: &[Regime] = &[Regime::Rgpd2018];
+
+/// A version of the rules. A leaf names the version that judged it, and a verifier
+/// judges again under that one.
+pub struct Rulebook {
+    pub version: &'static str,
+    pub rules: &'static [&'static [Rule]],
+}
+
+/// The current rules.
+pub static CURRENT: Rulebook = Rulebook {
+    version: "2026-11-21",
+    rules: &[
+        formality::RULES,
+        purpose::RULES,
+        experiment::RULES,
+        information::RULES,
+        time::RULES,
+    ],
+};
+
+impl Rulebook {
+    /// Every version this build can judge by.
+    pub fn by_version(version: &str) -> Option<&'static Rulebook> {
+        (version == CURRENT.version).then_some(&CURRENT)
+    }
+
+    pub fn rules(&self) -> impl Iterator<Item = &'static Rule> {
+        self.rules.iter().flat_map(|group| group.iter())
+    }
+
+    pub fn rule(&self, code: &str) -> Option<&'static Rule> {
+        self.rules().find(|r| r.code == code)
+    }
+}
+
+/// An access to be judged, or judged again.
+#[derive(Clone, Copy)]
+pub struct Case<'a> {
+    pub access: &'a Access,
+    /// Days on which it may have happened.
+    pub days: Interval,
+    /// Where and when it was recorded; `None` for a hypothetical one.
+    pub recorded: Option<(u64, Timestamp)>,
+}
+
+/// A case, before the register as known at a tree size: what every rule is given.
+pub struct Question<'a> {
+    pub access: &'a Access,
+    pub days: Interval,
+    pub recorded: Option<(u64, Timestamp)>,
+    pub view: View<'a>,
+    pub regime: Regime,
+    pub processing: &'a Processing,
+    /// The experiment the access belongs to, with its id.
+    pub experiment: Option<(&'a str, &'a Experiment)>,
+    /// The declaration that may have been in force. Where the controller filed a formal
+    /// one, descriptions by others are set aside.
+    pub declaration: InForce<'a, Declaration>,
+}
+
+impl<'a> Question<'a> {
+    /// `None` when the processing is not in the register at that size.
+    pub fn new(case: &Case<'a>, view: View<'a>) -> Option<Self> {
+        let processing = view.processing(&case.access.processing)?;
+        let versions = view.known(&processing.versions);
+        let formal = in_force(versions.iter().filter(|v| v.formal), &case.days);
+        let declaration = if formal.facts.is_empty() {
+            in_force(versions.iter(), &case.days)
+        } else {
+            formal
+        };
+        let experiment = match &case.access.experiment {
+            Some(id) => view.experiment(id).map(|e| (id.as_str(), e)),
+            // A processing that runs as a single experiment has no existence outside it.
+            None => match processing.experiments.as_slice() {
+                [id] => view.experiment(id).map(|e| (id.as_str(), e)),
+                _ => None,
+            },
+        };
+        let last_day = case.days.latest.or(case.days.earliest);
+        Some(Self {
+            access: case.access,
+            days: case.days,
+            recorded: case.recorded,
+            view,
+            regime: last_day.map_or(Regime::Rgpd2018, Regime::on),
+            processing,
+            experiment,
+            declaration,
+        })
+    }
+
+    pub fn position(&self) -> Option<u64> {
+        self.recorded.map(|(position, _)| position)
+    }
+
+    /// The rulings that speak of this access: those that name it, and those about the
+    /// processing that name no access at all. A ruling on other accesses changes nothing
+    /// here.
+    pub fn rulings(&self) -> Vec<&'a Fact<RecordRuling>> {
+        let mut rulings = self.view.rulings_on(self.processing, self.position());
+        rulings.retain(|r| {
+            r.data.accesses.is_empty()
+                || self.position().is_some_and(|p| r.data.accesses.contains(&p))
+        });
+        rulings
+    }
+
+    /// What rulings establish about a fact: the latest one that speaks of it.
+    pub fn established(&self, code: &str) -> Option<(u64, bool)> {
+        self.rulings().into_iter().rev().find_map(|ruling| {
+            let said = ruling.data.establishes.iter().find(|e| e.fact == *code)?;
+            Some((ruling.position, said.holds))
+        })
+    }
+
+    /// Positions of statements that claim the fact holds (`true`) or does not.
+    pub fn claims(&self, code: &str, holds: bool) -> Vec<u64> {
+        let about_experiment = self
+            .experiment
+            .map(|(id, _)| self.view.about(StreamType::Experiment, id).statements())
+            .unwrap_or_default();
+        let about_access = self
+            .position()
+            .map(|p| self.view.about(StreamType::Access, &p.to_string()).statements())
+            .unwrap_or_default();
+        let about_processing =
+            self.view.about(StreamType::Processing, &self.access.processing).statements();
+        let mut positions: Vec<u64> = about_processing
+            .iter()
+            .chain(about_experiment)
+            .chain(about_access)
+            .filter(|s| s.data.claims.iter().any(|c| c.fact == *code && c.holds == holds))
+            .map(|s| s.position)
+            .collect();
+        positions.sort_unstable();
+        positions
+    }
+
+    /// Formal decisions with an outcome for `purpose` that may have been in force. Those
+    /// ended retroactively are left out: they never existed.
+    pub fn decisions(&self, purpose: Purpose) -> Vec<InForceDecision<'a>> {
+        let mut found: Vec<InForceDecision<'a>> = self
+            .view
+            .decisions_on(self.processing)
+            .filter(|d| d.rendered.formal)
+            .filter_map(|d| {
+                let outcome = d.rendered.data.outcomes.iter().find(|o| o.purpose == purpose)?;
+                let voided = self.view.known(&d.endings).iter().any(|e| {
+                    e.formal
+                        && e.data.how.is_retroactive()
+                        && e.data.purposes.as_ref().is_none_or(|p| p.contains(&purpose))
+                });
+                if voided {
+                    return None;
+                }
+                let starts = d.rendered.data.effective_from.as_ref().map_or(d.rendered.at, |e| e.interval());
+                let precedes = starts.strictly_before(&self.days);
+                (precedes != Certainty::No).then_some(InForceDecision {
+                    rendered: &d.rendered,
+                    decision: d,
+                    outcome,
+                    starts,
+                    precedes,
+                })
+            })
+            .collect();
+        found.sort_by_key(|d| (d.starts.latest, d.starts.earliest, d.rendered.position));
+        let from = found.iter().rposition(|d| d.precedes == Certainty::Yes).unwrap_or(0);
+        found.split_off(from)
+    }
+
+    pub fn formal_declaration(&self) -> bool {
+        self.declaration.facts.iter().any(|f| f.formal)
+    }
+}
+
+/// A decision on a purpose that may have been in force.
+pub struct InForceDecision<'a> {
+    pub decision: &'a crate::register::Decision,
+    pub rendered: &'a Fact<RenderDecision>,
+    pub outcome: &'a crate::body::PurposeOutcome,
+    pub starts: Interval,
+    pub precedes: Certainty,
+}
+
+impl InForceDecision<'_> {
+    pub fn accepts(&self) -> bool {
+        matches!(
+            self.outcome.outcome.as_str(),
+            "ACCEPTED" | "ACCEPTED-CONDITIONS" | "OPINION-FAVOURABLE" | "TACIT-FAVOURABLE" | "TACIT-ACCEPTED"
+        )
+    }
+
+    pub fn refuses(&self) -> bool {
+        matches!(self.outcome.outcome.as_str(), "REFUSED" | "REFUSED-AS-SUBMITTED" | "TACIT-REJECTED")
+    }
+}
+
+/// What the rules found so far.
+#[derive(Default)]
+pub struct Findings {
+    found: Vec<(Finding, bool)>,
+    /// Rules that could not be decided for want of a disclosure.
+    undecided: Vec<RuleCode>,
+    current: Option<&'static Rule>,
+}
+
+/// Why a finding's evidence is what it is.
+pub struct Fired {
+    evidence: Evidence,
+    positions: Vec<u64>,
+    rests_on: Vec<String>,
+    severity: Option<Severity>,
+    dated: bool,
+}
+
+impl Fired {
+    fn new(evidence: Evidence, mut positions: Vec<u64>) -> Self {
+        positions.sort_unstable();
+        positions.dedup();
+        Self { evidence, positions, rests_on: Vec::new(), severity: None, dated: false }
+    }
+
+    pub fn contradicted(positions: Vec<u64>) -> Self {
+        Self::new(Evidence::Contradicted, positions)
+    }
+
+    pub fn not_evidenced(positions: Vec<u64>) -> Self {
+        Self::new(Evidence::NotEvidenced, positions)
+    }
+
+    pub fn uncertain(positions: Vec<u64>) -> Self {
+        Self::new(Evidence::Uncertain, positions)
+    }
+
+    /// Open only because dates overlap.
+    pub fn dates_overlap(positions: Vec<u64>) -> Self {
+        Self { dated: true, ..Self::uncertain(positions) }
+    }
+
+    /// A fact of this weight instead of the rule's own.
+    pub fn weighing(mut self, severity: Severity) -> Self {
+        self.severity = Some(severity);
+        self
+    }
+
+    /// Digests of concealed values it rests on.
+    pub fn resting_on(mut self, mut digests: Vec<String>) -> Self {
+        digests.sort();
+        digests.dedup();
+        self.rests_on = digests;
+        self
+    }
+}
+
+impl Findings {
+    /// The rule being run fires.
+    pub fn fire(&mut self, fired: Fired) {
+        let rule = self.current.expect("rules run inside `judge`, which sets the current rule");
+        let code = RuleCode::parse(rule.code).expect("every rule's code is in the code lists");
+        self.found.push((
+            Finding {
+                code,
+                severity: fired.severity.unwrap_or(rule.severity),
+                evidence: fired.evidence,
+                positions: fired.positions,
+                rests_on: fired.rests_on,
+                source: rule.source.to_owned(),
+            },
+            fired.dated,
+        ));
+    }
+
+    /// A requirement that had to be met before the access: fires unless `met` is `Yes`.
+    /// Nothing recorded: NOT-EVIDENCED; dates overlap: UNCERTAIN.
+    pub fn require(&mut self, met: Certainty, positions: Vec<u64>) {
+        match met {
+            Certainty::Yes => {}
+            Certainty::Maybe => self.fire(Fired::dates_overlap(positions)),
+            Certainty::No => self.fire(Fired::not_evidenced(positions)),
+        }
+    }
+
+    /// The rule being run cannot be decided without a disclosure.
+    pub fn undecided(&mut self) {
+        let rule = self.current.expect("rules run inside `judge`, which sets the current rule");
+        self.undecided.extend(RuleCode::parse(rule.code));
+    }
+
+    /// Whether dates left something open that weighs on the verdict.
+    pub fn open_by_date(&self) -> Vec<u64> {
+        let mut positions: Vec<u64> = self
+            .found
+            .iter()
+            .filter(|(f, dated)| *dated && f.severity >= Severity::Major)
+            .flat_map(|(f, _)| f.positions.iter().copied())
+            .collect();
+        positions.sort_unstable();
+        positions.dedup();
+        positions
+    }
+}
+
+/// A verdict, and the rules that a missing disclosure left undecided.
+pub struct Judgement {
+    pub verdict: Verdict,
+    pub undecided: Vec<RuleCode>,
+}
+
+/// Judges an access before the register as known at `view`. `None`: no such processing.
+pub fn judge(rulebook: &Rulebook, case: &Case<'_>, view: View<'_>) -> Option<Judgement> {
+    let question = Question::new(case, view)?;
+    let mut findings = Findings::default();
+    for rule in rulebook.rules().filter(|r| r.regimes.contains(&question.regime)) {
+        findings.current = Some(rule);
+        (rule.judge)(&question, &mut findings);
+    }
+    let mut undecided = findings.undecided;
+    undecided.sort_unstable();
+    undecided.dedup();
+    let mut found: Vec<Finding> = findings.found.into_iter().map(|(f, _)| f).collect();
+    found.sort_by(|a, b| (a.code, &a.positions).cmp(&(b.code, &b.positions)));
+    Some(Judgement {
+        verdict: Verdict {
+            verdict: conclude(rulebook, &found),
+            findings: found,
+            basis: basis(&question),
+            regime: question.regime.as_str().to_owned(),
+            judged_at: view.size(),
+        },
+        undecided,
+    })
+}
+
+/// What findings amount to.
+pub fn conclude(rulebook: &Rulebook, findings: &[Finding]) -> Outcome {
+    let is_formality = |f: &Finding| {
+        rulebook.rule(f.code.as_str()).is_some_and(|r| r.group == Group::Formality)
+    };
+    let blocking = || findings.iter().filter(|f| f.severity == Severity::Blocking);
+    let refuses = |f: &Finding| match f.evidence {
+        Evidence::Contradicted => true,
+        Evidence::NotEvidenced => is_formality(f),
+        Evidence::Uncertain => false,
+    };
+    if blocking().any(refuses) {
+        Outcome::NotCovered
+    } else if blocking().next().is_some() {
+        Outcome::Undetermined
+    } else if findings.iter().any(|f| f.severity >= Severity::Minor) {
+        Outcome::CoveredWithReservations
+    } else {
+        Outcome::Covered
+    }
+}
+
+/// Positions of the formal entries in force that the access rests on.
+fn basis(question: &Question<'_>) -> Vec<u64> {
+    let declared = question.declaration.facts.iter().filter(|f| f.formal).map(|f| f.position);
+    let filed = formality::covering(question)
+        .into_iter()
+        .filter(|(_, f)| f.formal)
+        .map(|(_, f)| f.position);
+    let decided = question
+        .decisions(question.access.purpose)
+        .into_iter()
+        .filter(InForceDecision::accepts)
+        .map(|d| d.rendered.position);
+    let mut positions: Vec<u64> = declared.chain(filed).chain(decided).collect();
+    positions.sort_unstable();
+    positions.dedup();
+    positions
+}
