@@ -1,16 +1,7 @@
 //! Stand-ins for the domain's own types until they are merged.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Position(u64);
-
-impl Position {
-    pub fn new(position: u64) -> Self {
-        Self(position)
-    }
-    pub fn get(self) -> u64 {
-        self.0
-    }
-}
+pub struct Position(pub u64);
 
 impl std::fmt::Display for Position {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -19,16 +10,7 @@ impl std::fmt::Display for Position {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TreeSize(u64);
-
-impl TreeSize {
-    pub fn new(size: u64) -> Self {
-        Self(size)
-    }
-    pub fn get(self) -> u64 {
-        self.0
-    }
-}
+pub struct TreeSize(pub u64);
 
 impl std::fmt::Display for TreeSize {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -37,14 +19,11 @@ impl std::fmt::Display for TreeSize {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Hash32([u8; 32]);
+pub struct Hash32(pub [u8; 32]);
 
 impl Hash32 {
     pub const ZERO: Self = Self([0; 32]);
 
-    pub fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -97,4 +76,25 @@ impl EventType {
             .into_iter()
             .find(|t| t.as_str() == text)
     }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedEntry {
+    pub leaf: Vec<u8>,
+    pub link: Hash32,
+    pub signature: [u8; 64],
+    pub kid: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FilingRef {
+    pub digest: Hash32,
+    pub item: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamRef {
+    pub id: String,
+    pub kind: StreamType,
+    pub version: u64,
 }

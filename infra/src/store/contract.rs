@@ -7,9 +7,13 @@
 use std::future::Future;
 
 use super::{
-    AppendError, Batch, DisclosureRow, EntryRow, FilingKey, FilingRef, FilingRow, Head, Store,
+    AppendError, Batch, DisclosureRow, EntryRow, FilingKey, FilingRow, Head, RecordedFiling, Store,
 };
-use crate::placeholder::{EventType, Hash32, Position, StreamType, TreeSize};
+use greffe_domain::date::Timestamp;
+
+use crate::placeholder::{
+    EventType, FilingRef, Hash32, Position, SealedEntry, StreamRef, StreamType, TreeSize,
+};
 
 /// The origin the suite expects.
 pub const ORIGIN: &str = "contract.greffe.example/ledger";
@@ -42,7 +46,7 @@ pub struct Sample {
 impl Sample {
     pub fn head(&self) -> Head {
         match self.entries.last() {
-            Some(last) => Head { size: TreeSize::new(last.position.get() + 1), link: last.link },
+            Some(last) => Head { size: TreeSize(last.position.0 + 1), link: last.sealed.link },
             None => Head::empty(),
         }
     }
@@ -58,7 +62,7 @@ impl Sample {
             disclosures: Vec::new(),
             erased: Vec::new(),
         };
-        let mut next = expected.size.get();
+        let mut next = expected.size.0;
         if next == 0 {
             let entry = entry(0, StreamType::Ledger, "ledger", 1, EventType::LedgerOpened, None);
             batch.entries.push(entry);
@@ -66,9 +70,9 @@ impl Sample {
         }
         for _ in 0..filings {
             let jwt = format!("header.payload-{next}.{}", "s".repeat(600));
-            let digest = Hash32::new(*blake3::hash(jwt.as_bytes()).as_bytes());
+            let digest = Hash32(*blake3::hash(jwt.as_bytes()).as_bytes());
             batch.filings.push(FilingRow {
-                first_position: Position::new(next),
+                first_position: Position(next),
                 items,
                 digest,
                 iss: format!("employer-{}", next % 7),
@@ -77,7 +81,7 @@ impl Sample {
             });
             for item in 0..items {
                 let id = next.to_string();
-                let filing = Some((digest, item));
+                let filing = Some(FilingRef { digest, item });
                 batch.entries.push(entry(
                     next,
                     StreamType::Access,
@@ -108,7 +112,7 @@ pub fn entry(
     stream_id: &str,
     stream_version: u64,
     event_type: EventType,
-    filing: Option<(Hash32, u32)>,
+    filing: Option<FilingRef>,
 ) -> EntryRow {
     let event = event_type.as_str();
     let leaf = format!(
@@ -119,27 +123,27 @@ pub fn entry(
         "x".repeat(250),
         stream_type.as_str(),
     );
-    let link = Hash32::new(*blake3::hash(leaf.as_bytes()).as_bytes());
+    let link = Hash32(*blake3::hash(leaf.as_bytes()).as_bytes());
     EntryRow {
-        position: Position::new(position),
-        leaf,
-        link,
-        signature: [position as u8; 64],
-        kid: "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k".to_owned(),
+        position: Position(position),
+        sealed: SealedEntry {
+            leaf: leaf.into_bytes(),
+            link,
+            signature: [position as u8; 64],
+            kid: "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k".to_owned(),
+        },
         filing,
-        stream_type,
-        stream_id: stream_id.to_owned(),
-        stream_version,
+        stream: StreamRef { id: stream_id.to_owned(), kind: stream_type, version: stream_version },
         event_type,
         // Three entries a microsecond: times repeat.
-        recorded_micros: 1_000_000 + (position / 3) as i64,
+        time: Timestamp::from_micros(1_000_000 + (position / 3) as i64),
     }
 }
 
 fn disclosure(position: u64, name: &str) -> DisclosureRow {
     let encoded = format!("WyJzYWx0Iiw-{name}-{position}");
-    let digest = Hash32::new(*blake3::hash(encoded.as_bytes()).as_bytes());
-    DisclosureRow { position: Position::new(position), digest, encoded }
+    let digest = Hash32(*blake3::hash(encoded.as_bytes()).as_bytes());
+    DisclosureRow { position: Position(position), digest, encoded }
 }
 
 async fn append(store: &impl Store, sample: &mut Sample, batch: Batch) {
@@ -153,7 +157,7 @@ pub async fn compare(store: &impl Store, sample: &Sample) {
     const PAGE: usize = 1_000;
     let mut read = Vec::new();
     loop {
-        let page = store.entries(Position::new(read.len() as u64), PAGE).await.expect("entries");
+        let page = store.entries(Position(read.len() as u64), PAGE).await.expect("entries");
         if page.is_empty() {
             break;
         }
@@ -162,16 +166,16 @@ pub async fn compare(store: &impl Store, sample: &Sample) {
     assert!(read == sample.entries, "every entry is read back byte for byte");
     let mut filings: Vec<FilingRow> = Vec::new();
     loop {
-        let from = filings.last().map_or(0, |f| f.first_position.get() + 1);
-        let page = store.filings(Position::new(from), PAGE).await.expect("filings");
+        let from = filings.last().map_or(0, |f| f.first_position.0 + 1);
+        let page = store.filings(Position(from), PAGE).await.expect("filings");
         if page.is_empty() {
             break;
         }
         filings.extend(page);
     }
     assert!(filings == sample.filings, "every filing is read back byte for byte");
-    let size = Position::new(sample.entries.len() as u64);
-    let kept = store.disclosures(Position::new(0), size).await.expect("disclosures");
+    let size = Position(sample.entries.len() as u64);
+    let kept = store.disclosures(Position(0), size).await.expect("disclosures");
     let mut expected = sample.disclosures.clone();
     expected.sort_by_key(|d| (d.position, d.digest));
     assert!(kept == expected, "every disclosure not erased is read back");
@@ -180,10 +184,10 @@ pub async fn compare(store: &impl Store, sample: &Sample) {
 async fn an_empty_store_has_an_empty_head(store: &impl Store) {
     assert_eq!(store.origin(), ORIGIN);
     assert_eq!(store.head().await.expect("the head is readable"), Head::empty());
-    assert_eq!(store.entries(Position::new(0), 10).await.expect("entries"), []);
-    assert_eq!(store.entry(Position::new(0)).await.expect("entry"), None);
-    assert_eq!(store.filing(Position::new(0)).await.expect("filing"), None);
-    assert_eq!(store.size_at(i64::MAX).await.expect("size"), TreeSize::new(0));
+    assert_eq!(store.entries(Position(0), 10).await.expect("entries"), []);
+    assert_eq!(store.entry(Position(0)).await.expect("entry"), None);
+    assert_eq!(store.filing(Position(0)).await.expect("filing"), None);
+    assert_eq!(store.size_at(Timestamp::from_micros(i64::MAX)).await.expect("size"), TreeSize(0));
     let unknown = FilingKey { iss: "nobody", jti: "nothing" };
     assert_eq!(store.filings_by_key(&[unknown]).await.expect("filings"), [None]);
 }
@@ -192,21 +196,21 @@ async fn an_append_is_read_back(store: &impl Store, sample: &mut Sample) {
     let batch = sample.batch(20, 1);
     append(store, sample, batch).await;
     compare(store, sample).await;
-    let middle = store.entries(Position::new(5), 3).await.expect("entries");
+    let middle = store.entries(Position(5), 3).await.expect("entries");
     assert_eq!(middle, sample.entries[5..8], "a page starts where it was asked and is limited");
-    let sixth = store.entry(Position::new(6)).await.expect("entry");
+    let sixth = store.entry(Position(6)).await.expect("entry");
     assert_eq!(sixth.as_ref(), Some(&sample.entries[6]));
-    assert_eq!(store.entry(Position::new(21)).await.expect("entry"), None);
+    assert_eq!(store.entry(Position(21)).await.expect("entry"), None);
     let first = sample.entries[6].first_position().expect("an access comes from a filing");
     let filing = store.filing(first).await.expect("filing").expect("the filing is there");
-    assert_eq!(Some(filing.digest), sample.entries[6].filing.map(|(digest, _)| digest));
+    assert_eq!(Some(filing.digest), sample.entries[6].filing.map(|f| f.digest));
 }
 
 async fn an_append_on_another_head_changes_nothing(store: &impl Store, sample: &Sample) {
     let head = sample.head();
     let stale = Batch { ..Sample::default().batch(3, 1) };
     let mut forked = sample.batch(3, 1);
-    forked.expected.link = Hash32::new([7; 32]);
+    forked.expected.link = Hash32([7; 32]);
     for batch in [stale, forked] {
         match store.append(batch).await {
             Err(AppendError::Conflict { actual }) => assert_eq!(actual, head),
@@ -233,15 +237,15 @@ async fn streams_are_read_by_version(store: &impl Store, sample: &mut Sample) {
     }
     append(store, sample, batch).await;
     let stream = store.stream(StreamType::Processing, "anaiss").await.expect("stream");
-    let at: Vec<u64> = stream.iter().map(|e| e.position.get()).collect();
+    let at: Vec<u64> = stream.iter().map(|e| e.position.0).collect();
     assert_eq!(at, [first, first + 2]);
     assert!(store.stream(StreamType::Party, "anaiss").await.expect("stream").is_empty());
 
     let of = |types: &'static [StreamType]| async move {
-        store.entries_of_types(types, Position::new(0), 100).await.expect("entries")
+        store.entries_of_types(types, Position(0), 100).await.expect("entries")
     };
     let register = of(&[StreamType::Ledger, StreamType::Party, StreamType::Processing]).await;
-    let at: Vec<u64> = register.iter().map(|e| e.position.get()).collect();
+    let at: Vec<u64> = register.iter().map(|e| e.position.0).collect();
     assert_eq!(at, [0, first, first + 1, first + 2, first + 3]);
     assert_eq!(of(&[StreamType::Access, StreamType::Processing]).await.len(), 24);
     assert_eq!(of(&[StreamType::Party]).await, []);
@@ -264,10 +268,14 @@ async fn all_filings_are_found(store: &impl Store, sample: &Sample, step: usize)
     let keys: Vec<FilingKey<'_>> =
         some.iter().map(|f| FilingKey { iss: &f.iss, jti: &f.jti }).collect();
     let found = store.filings_by_key(&keys).await.expect("filings");
-    let expected: Vec<Option<FilingRef>> = some
+    let expected: Vec<Option<RecordedFiling>> = some
         .iter()
         .map(|f| {
-            Some(FilingRef { digest: f.digest, first_position: f.first_position, items: f.items })
+            Some(RecordedFiling {
+                digest: f.digest,
+                first_position: f.first_position,
+                items: f.items,
+            })
         })
         .collect();
     assert!(found == expected, "every filing is found by its author and jti");
@@ -282,14 +290,14 @@ async fn erased_disclosures_go_and_the_others_stay(store: &impl Store, sample: &
 
     let mut batch = sample.batch(1, 1);
     let own = batch.disclosures[0].digest;
-    batch.erased = vec![gone[0], gone[1], Hash32::new([9; 32])];
+    batch.erased = vec![gone[0], gone[1], Hash32([9; 32])];
     append(store, sample, batch).await;
     compare(store, sample).await;
     let of = store.disclosure_positions(&[gone[0], gone[1], kept.digest, own]).await;
     let size = sample.entries.len() as u64;
     assert_eq!(
         of.expect("positions"),
-        [vec![], vec![], vec![kept.position], vec![Position::new(size - 1)]]
+        [vec![], vec![], vec![kept.position], vec![Position(size - 1)]]
     );
     let read = store.disclosures_at(&[kept.position, at, kept.position]).await;
     assert_eq!(read.expect("disclosures"), [kept]);
@@ -303,9 +311,10 @@ async fn erased_disclosures_go_and_the_others_stay(store: &impl Store, sample: &
 
 async fn times_are_found(store: &impl Store, sample: &mut Sample) {
     for micros in [0, 999_999, 1_000_000, 1_000_004, 1_000_006, i64::MAX] {
-        let expected = sample.entries.iter().filter(|e| e.recorded_micros <= micros).count();
-        let size = store.size_at(micros).await.expect("size");
-        assert_eq!(size, TreeSize::new(expected as u64), "entries recorded by {micros}");
+        let time = Timestamp::from_micros(micros);
+        let expected = sample.entries.iter().filter(|e| e.time <= time).count();
+        let size = store.size_at(time).await.expect("size");
+        assert_eq!(size, TreeSize(expected as u64), "entries recorded by {micros}");
     }
 }
 

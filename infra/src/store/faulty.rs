@@ -6,9 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRef, FilingRow,
-    Head, Store,
+    AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow, Head,
+    RecordedFiling, Store,
 };
+use greffe_domain::date::Timestamp;
+
 use crate::placeholder::{Hash32, Position, StreamType, TreeSize};
 
 /// How one write goes.
@@ -112,8 +114,8 @@ impl<S: Store> Store for FaultyStore<S> {
         self.inner.stream(stream, id).await
     }
 
-    async fn size_at(&self, micros: i64) -> Result<TreeSize, Fault> {
-        self.inner.size_at(micros).await
+    async fn size_at(&self, time: Timestamp) -> Result<TreeSize, Fault> {
+        self.inner.size_at(time).await
     }
 
     async fn filing(&self, first_position: Position) -> Result<Option<FilingRow>, Fault> {
@@ -127,7 +129,7 @@ impl<S: Store> Store for FaultyStore<S> {
     async fn filings_by_key(
         &self,
         keys: &[FilingKey<'_>],
-    ) -> Result<Vec<Option<FilingRef>>, Fault> {
+    ) -> Result<Vec<Option<RecordedFiling>>, Fault> {
         self.inner.filings_by_key(keys).await
     }
 

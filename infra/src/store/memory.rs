@@ -6,9 +6,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    AppendError, Batch, DisclosureRow, EntryRow, Fault, FilingKey, FilingRef, FilingRow, Head,
+    AppendError, Batch, DisclosureRow, EntryRow, Fault, FilingKey, FilingRow, Head, RecordedFiling,
     Store,
 };
+use greffe_domain::date::Timestamp;
+
 use crate::placeholder::{Hash32, Position, StreamType, TreeSize};
 
 #[derive(Debug)]
@@ -40,13 +42,15 @@ impl MemoryStore {
 impl Rows {
     fn head(&self) -> Head {
         match self.entries.last() {
-            Some(last) => Head { size: TreeSize::new(self.entries.len() as u64), link: last.link },
+            Some(last) => {
+                Head { size: TreeSize(self.entries.len() as u64), link: last.sealed.link }
+            }
             None => Head::empty(),
         }
     }
 
     fn after(&self, from: Position) -> impl Iterator<Item = &EntryRow> {
-        let from = usize::try_from(from.get()).unwrap_or(usize::MAX).min(self.entries.len());
+        let from = usize::try_from(from.0).unwrap_or(usize::MAX).min(self.entries.len());
         self.entries[from..].iter()
     }
 
@@ -57,7 +61,7 @@ impl Rows {
             }
         }
         for entry in batch.entries {
-            let stream = (entry.stream_type, entry.stream_id.clone());
+            let stream = (entry.stream.kind, entry.stream.id.clone());
             self.streams.entry(stream).or_default().push(self.entries.len());
             self.entries.push(entry);
         }
@@ -108,7 +112,7 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Vec<EntryRow>, Fault> {
         let rows = self.rows();
-        let of_types = rows.after(from).filter(|e| types.contains(&e.stream_type));
+        let of_types = rows.after(from).filter(|e| types.contains(&e.stream.kind));
         Ok(of_types.take(limit).cloned().collect())
     }
 
@@ -122,9 +126,9 @@ impl Store for MemoryStore {
         Ok(indices.into_iter().flatten().map(|&i| rows.entries[i].clone()).collect())
     }
 
-    async fn size_at(&self, micros: i64) -> Result<TreeSize, Fault> {
-        let size = self.rows().entries.partition_point(|e| e.recorded_micros <= micros);
-        Ok(TreeSize::new(size as u64))
+    async fn size_at(&self, time: Timestamp) -> Result<TreeSize, Fault> {
+        let size = self.rows().entries.partition_point(|e| e.time <= time);
+        Ok(TreeSize(size as u64))
     }
 
     async fn filing(&self, first_position: Position) -> Result<Option<FilingRow>, Fault> {
@@ -139,12 +143,12 @@ impl Store for MemoryStore {
     async fn filings_by_key(
         &self,
         keys: &[FilingKey<'_>],
-    ) -> Result<Vec<Option<FilingRef>>, Fault> {
+    ) -> Result<Vec<Option<RecordedFiling>>, Fault> {
         let rows = self.rows();
         let find = |key: &FilingKey<'_>| {
             let position = rows.by_key.get(&(key.iss.to_owned(), key.jti.to_owned()))?;
             let FilingRow { digest, first_position, items, .. } = rows.filings[position];
-            Some(FilingRef { digest, first_position, items })
+            Some(RecordedFiling { digest, first_position, items })
         };
         Ok(keys.iter().map(find).collect())
     }
@@ -164,7 +168,7 @@ impl Store for MemoryStore {
         positions.sort_unstable();
         positions.dedup();
         let at = |p: Position| {
-            rows.disclosures.range((p, Hash32::ZERO)..(Position::new(p.get() + 1), Hash32::ZERO))
+            rows.disclosures.range((p, Hash32::ZERO)..(Position(p.0 + 1), Hash32::ZERO))
         };
         Ok(positions.into_iter().flat_map(at).map(disclosure).collect())
     }

@@ -19,7 +19,11 @@ pub use fault::{Fault, FaultKind};
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
 
-use crate::placeholder::{EventType, Hash32, Position, StreamType, TreeSize};
+use greffe_domain::date::Timestamp;
+
+use crate::placeholder::{
+    EventType, FilingRef, Hash32, Position, SealedEntry, StreamRef, StreamType, TreeSize,
+};
 
 /// How far a ledger goes, and the link of its last entry (zeros when it has none).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +34,7 @@ pub struct Head {
 
 impl Head {
     pub fn empty() -> Self {
-        Self { size: TreeSize::new(0), link: Hash32::ZERO }
+        Self { size: TreeSize(0), link: Hash32::ZERO }
     }
 }
 
@@ -38,29 +42,20 @@ impl Head {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryRow {
     pub position: Position,
-    /// The signed bytes, exactly: canonical JSON.
-    pub leaf: String,
-    pub link: Hash32,
-    pub signature: [u8; 64],
-    /// Thumbprint of the ledger key that signed.
-    pub kid: String,
-    /// Digest of the filing it comes from, and which of its items; `None` for the ledger's
-    /// own events.
-    pub filing: Option<(Hash32, u32)>,
-    pub stream_type: StreamType,
-    pub stream_id: String,
-    /// From 1.
-    pub stream_version: u64,
+    pub sealed: SealedEntry,
+    /// `None` for the ledger's own events.
+    pub filing: Option<FilingRef>,
+    pub stream: StreamRef,
     pub event_type: EventType,
-    /// Microseconds since 1970, UTC.
-    pub recorded_micros: i64,
+    /// When it was recorded, by the ledger's clock.
+    pub time: Timestamp,
 }
 
 impl EntryRow {
     /// First position of the filing it comes from.
     pub fn first_position(&self) -> Option<Position> {
-        let (_, item) = self.filing?;
-        Some(Position::new(self.position.get() - u64::from(item)))
+        let filing = self.filing?;
+        Some(Position(self.position.0 - u64::from(filing.item)))
     }
 }
 
@@ -86,7 +81,7 @@ pub struct FilingKey<'a> {
 
 /// Where a filing went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FilingRef {
+pub struct RecordedFiling {
     pub digest: Hash32,
     pub first_position: Position,
     pub items: u32,
@@ -121,17 +116,16 @@ impl Batch {
     /// The head once it is appended.
     pub fn head_after(&self) -> Head {
         match self.entries.last() {
-            Some(last) => Head { size: TreeSize::new(last.position.get() + 1), link: last.link },
+            Some(last) => Head { size: TreeSize(last.position.0 + 1), link: last.sealed.link },
             None => self.expected,
         }
     }
 
     /// Panics if its positions are not the next ones: the sequencer sealed nonsense.
     fn assert_consecutive(&self) {
-        for (entry, position) in self.entries.iter().zip(self.expected.size.get()..) {
+        for (entry, position) in self.entries.iter().zip(self.expected.size.0..) {
             assert_eq!(
-                entry.position.get(),
-                position,
+                entry.position.0, position,
                 "the entries of a batch take the positions after its expected head, in order"
             );
         }
@@ -182,8 +176,8 @@ pub trait Store: Send + Sync {
     /// Every entry of a stream, by version.
     async fn stream(&self, stream: StreamType, id: &str) -> Result<Vec<EntryRow>, Fault>;
 
-    /// How many entries were recorded at or before a time (microseconds since 1970).
-    async fn size_at(&self, micros: i64) -> Result<TreeSize, Fault>;
+    /// How many entries were recorded at or before a time.
+    async fn size_at(&self, time: Timestamp) -> Result<TreeSize, Fault>;
 
     /// The filing whose first item is at this position (see [`EntryRow::first_position`]).
     async fn filing(&self, first_position: Position) -> Result<Option<FilingRow>, Fault>;
@@ -192,8 +186,10 @@ pub trait Store: Send + Sync {
     async fn filings(&self, from: Position, limit: usize) -> Result<Vec<FilingRow>, Fault>;
 
     /// Where the filings of these names went; one answer a name, in order.
-    async fn filings_by_key(&self, keys: &[FilingKey<'_>])
-    -> Result<Vec<Option<FilingRef>>, Fault>;
+    async fn filings_by_key(
+        &self,
+        keys: &[FilingKey<'_>],
+    ) -> Result<Vec<Option<RecordedFiling>>, Fault>;
 
     /// Disclosures not erased, of entries in `from..until`, by position, then digest.
     async fn disclosures(
@@ -245,8 +241,8 @@ impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
         (**self).stream(stream, id).await
     }
 
-    async fn size_at(&self, micros: i64) -> Result<TreeSize, Fault> {
-        (**self).size_at(micros).await
+    async fn size_at(&self, time: Timestamp) -> Result<TreeSize, Fault> {
+        (**self).size_at(time).await
     }
 
     async fn filing(&self, first_position: Position) -> Result<Option<FilingRow>, Fault> {
@@ -260,7 +256,7 @@ impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
     async fn filings_by_key(
         &self,
         keys: &[FilingKey<'_>],
-    ) -> Result<Vec<Option<FilingRef>>, Fault> {
+    ) -> Result<Vec<Option<RecordedFiling>>, Fault> {
         (**self).filings_by_key(keys).await
     }
 

@@ -22,10 +22,14 @@ use tokio::sync::oneshot;
 
 use super::late_index::{self, LateIndex};
 use super::{
-    AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRef, FilingRow,
-    Head, Store,
+    AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow, Head,
+    RecordedFiling, Store,
 };
-use crate::placeholder::{EventType, Hash32, Position, StreamType, TreeSize};
+use greffe_domain::date::Timestamp;
+
+use crate::placeholder::{
+    EventType, FilingRef, Hash32, Position, SealedEntry, StreamRef, StreamType, TreeSize,
+};
 
 /// The ledger's file in its data directory.
 pub const LEDGER_FILE: &str = "ledger.db";
@@ -288,7 +292,7 @@ impl Store for SqliteStore {
                 "SELECT {ENTRY_COLUMNS} FROM entries WHERE position >= ?1 ORDER BY position LIMIT ?2"
             );
             let mut statement = c.prepare_cached(&sql)?;
-            let rows = statement.query_map(params![int(from.get()), limit as i64], entry_row)?;
+            let rows = statement.query_map(params![int(from.0), limit as i64], entry_row)?;
             rows.collect()
         })
         .await
@@ -303,7 +307,7 @@ impl Store for SqliteStore {
         let sql = sql_of_types(types);
         self.read("read entries", move |c, _| {
             let mut statement = c.prepare_cached(&sql)?;
-            let rows = statement.query_map(params![int(from.get()), limit as i64], entry_row)?;
+            let rows = statement.query_map(params![int(from.0), limit as i64], entry_row)?;
             rows.collect()
         })
         .await
@@ -312,7 +316,7 @@ impl Store for SqliteStore {
     async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault> {
         self.read("read an entry", move |c, _| {
             let sql = format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE position = ?1");
-            c.prepare_cached(&sql)?.query_row([int(position.get())], entry_row).optional()
+            c.prepare_cached(&sql)?.query_row([int(position.0)], entry_row).optional()
         })
         .await
     }
@@ -330,18 +334,18 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn size_at(&self, micros: i64) -> Result<TreeSize, Fault> {
+    async fn size_at(&self, time: Timestamp) -> Result<TreeSize, Fault> {
         self.read("find a time", move |c, _| {
             let mut recorded =
                 c.prepare_cached("SELECT recorded FROM entries WHERE position = ?1")?;
             // Times never decrease along positions: the first later one is found by halving.
-            let (mut low, mut high) = (0, read_head(c)?.size.get());
+            let (mut low, mut high) = (0, read_head(c)?.size.0);
             while low < high {
                 let middle = low + (high - low) / 2;
                 let at: i64 = recorded.query_row([int(middle)], |row| row.get(0))?;
-                if at <= micros { low = middle + 1 } else { high = middle }
+                if at <= time.micros() { low = middle + 1 } else { high = middle }
             }
-            Ok(TreeSize::new(low))
+            Ok(TreeSize(low))
         })
         .await
     }
@@ -349,7 +353,7 @@ impl Store for SqliteStore {
     async fn filing(&self, first_position: Position) -> Result<Option<FilingRow>, Fault> {
         self.read("read a filing", move |c, _| {
             let sql = format!("SELECT {FILING_COLUMNS} FROM filings WHERE first_position = ?1");
-            c.prepare_cached(&sql)?.query_row([int(first_position.get())], filing_row).optional()
+            c.prepare_cached(&sql)?.query_row([int(first_position.0)], filing_row).optional()
         })
         .await
     }
@@ -361,7 +365,7 @@ impl Store for SqliteStore {
                  ORDER BY first_position LIMIT ?2"
             );
             let mut statement = c.prepare_cached(&sql)?;
-            let rows = statement.query_map(params![int(from.get()), limit as i64], filing_row)?;
+            let rows = statement.query_map(params![int(from.0), limit as i64], filing_row)?;
             rows.collect()
         })
         .await
@@ -370,7 +374,7 @@ impl Store for SqliteStore {
     async fn filings_by_key(
         &self,
         keys: &[FilingKey<'_>],
-    ) -> Result<Vec<Option<FilingRef>>, Fault> {
+    ) -> Result<Vec<Option<RecordedFiling>>, Fault> {
         let keys: Vec<(String, String)> =
             keys.iter().map(|k| (k.iss.to_owned(), k.jti.to_owned())).collect();
         self.read("look a filing up", move |c, shared| {
@@ -384,9 +388,9 @@ impl Store for SqliteStore {
                 let (hash, _) = filing_key(iss, jti, 0);
                 for position in shared.positions(c, "filing_keys", |k| &k.filings, hash)? {
                     let row = filing.query_row(params![position, iss, jti], |row| {
-                        Ok(FilingRef {
+                        Ok(RecordedFiling {
                             digest: hash32(row, 0)?,
-                            first_position: Position::new(unsigned(position, 0)?),
+                            first_position: Position(unsigned(position, 0)?),
                             items: row.get(1)?,
                         })
                     });
@@ -413,7 +417,7 @@ impl Store for SqliteStore {
                  WHERE position >= ?1 AND position < ?2 ORDER BY position, digest"
             );
             let mut statement = c.prepare_cached(&sql)?;
-            let range = params![int(from.get()), int(until.get())];
+            let range = params![int(from.0), int(until.0)];
             statement.query_map(range, disclosure_row)?.collect()
         })
         .await
@@ -430,7 +434,7 @@ impl Store for SqliteStore {
             let mut statement = c.prepare_cached(&sql)?;
             let mut rows = Vec::new();
             for position in positions {
-                for row in statement.query_map([int(position.get())], disclosure_row)? {
+                for row in statement.query_map([int(position.0)], disclosure_row)? {
                     rows.push(row?);
                 }
             }
@@ -446,7 +450,7 @@ impl Store for SqliteStore {
                 .iter()
                 .map(|digest| {
                     let positions = shared.disclosures_of(c, digest)?;
-                    positions.into_iter().map(|p| Ok(Position::new(unsigned(p, 0)?))).collect()
+                    positions.into_iter().map(|p| Ok(Position(unsigned(p, 0)?))).collect()
                 })
                 .collect()
         })
@@ -627,22 +631,16 @@ impl WriterThread {
 
     fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
         self.settle().map_err(AppendError::NotApplied)?;
-        let attempted = format!(
-            "append {} entries at position {}",
-            batch.entries.len(),
-            batch.expected.size.get()
-        );
-        let size = int(batch.expected.size.get());
+        let attempted =
+            format!("append {} entries at position {}", batch.entries.len(), batch.expected.size.0);
+        let size = int(batch.expected.size.0);
         let keys = self.shared.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let filings = batch
-            .filings
-            .iter()
-            .map(|f| filing_key(&f.iss, &f.jti, f.first_position.get()))
-            .collect();
+        let filings =
+            batch.filings.iter().map(|f| filing_key(&f.iss, &f.jti, f.first_position.0)).collect();
         let disclosures = batch
             .disclosures
             .iter()
-            .map(|d| late_index::key(d.digest.as_bytes(), d.position.get()))
+            .map(|d| late_index::key(d.digest.as_bytes(), d.position.0))
             .collect();
         let filings = keys.filings.plan(filings, size);
         let disclosures = keys.disclosures.plan(disclosures, size);
@@ -719,25 +717,26 @@ fn write(
         }
     }
     insert(&transaction, "entries", ENTRY_COLUMNS, &batch.entries, |entry, values| {
-        let (filing, item) = entry.filing.as_ref().map(|(d, i)| (d, *i)).unzip();
+        let EntryRow { position, sealed, filing, stream, event_type, time } = entry;
         values.extend([
-            integer(entry.position.get()),
-            text_value(entry.stream_type.as_str()),
-            text_value(&entry.stream_id),
-            integer(entry.stream_version),
-            text_value(entry.event_type.as_str()),
-            Bound(ValueRef::Integer(entry.recorded_micros)),
-            filing.map_or(Bound(ValueRef::Null), |digest| blob(digest.as_bytes())),
-            item.map_or(Bound(ValueRef::Null), |item| integer(item.into())),
-            text_value(&entry.kid),
-            blob(entry.link.as_bytes()),
-            blob(&entry.signature),
-            text_value(&entry.leaf),
+            integer(position.0),
+            text_value(stream.kind.as_str()),
+            text_value(&stream.id),
+            integer(stream.version),
+            text_value(event_type.as_str()),
+            Bound(ValueRef::Integer(time.micros())),
+            filing.as_ref().map_or(Bound(ValueRef::Null), |f| blob(f.digest.as_bytes())),
+            filing.as_ref().map_or(Bound(ValueRef::Null), |f| integer(f.item.into())),
+            text_value(&sealed.kid),
+            blob(sealed.link.as_bytes()),
+            blob(&sealed.signature),
+            // Canonical JSON, hence UTF-8; SQLite keeps the bytes as they are.
+            Bound(ValueRef::Text(&sealed.leaf)),
         ]);
     })?;
     insert(&transaction, "filings", FILING_COLUMNS, &batch.filings, |filing, values| {
         values.extend([
-            integer(filing.first_position.get()),
+            integer(filing.first_position.0),
             integer(filing.items.into()),
             blob(filing.digest.as_bytes()),
             text_value(&filing.iss),
@@ -746,11 +745,7 @@ fn write(
         ]);
     })?;
     insert(&transaction, "disclosures", DISCLOSURE_COLUMNS, &batch.disclosures, |d, values| {
-        values.extend([
-            integer(d.position.get()),
-            blob(d.digest.as_bytes()),
-            text_value(&d.encoded),
-        ]);
+        values.extend([integer(d.position.0), blob(d.digest.as_bytes()), text_value(&d.encoded)]);
     })?;
     for (table, plan) in [("filing_keys", filings), ("disclosure_keys", disclosures)] {
         // Some may be there since before a restart.
@@ -921,7 +916,7 @@ fn read_head(connection: &Connection) -> rusqlite::Result<Head> {
         .prepare_cached("SELECT position, link FROM entries ORDER BY position DESC LIMIT 1")?
         .query_row([], |row| {
             let position = unsigned(row.get(0)?, 0)?;
-            Ok(Head { size: TreeSize::new(position + 1), link: hash32(row, 1)? })
+            Ok(Head { size: TreeSize(position + 1), link: hash32(row, 1)? })
         })
         .optional()
         .map(|head| head.unwrap_or(Head::empty()))
@@ -932,28 +927,32 @@ fn entry_row(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
     let event_type = text(row, 4)?;
     let filing = match row.get_ref(6)? {
         ValueRef::Null => None,
-        _ => Some((hash32(row, 6)?, row.get(7)?)),
+        _ => Some(FilingRef { digest: hash32(row, 6)?, item: row.get(7)? }),
     };
     Ok(EntryRow {
-        position: Position::new(unsigned(row.get(0)?, 0)?),
-        stream_type: StreamType::parse(stream_type)
-            .ok_or_else(|| damaged(1, format!("stream type `{stream_type}`")))?,
-        stream_id: row.get(2)?,
-        stream_version: unsigned(row.get(3)?, 3)?,
+        position: Position(unsigned(row.get(0)?, 0)?),
+        sealed: SealedEntry {
+            leaf: text(row, 11)?.as_bytes().to_vec(),
+            link: hash32(row, 9)?,
+            signature: row.get(10)?,
+            kid: row.get(8)?,
+        },
+        filing,
+        stream: StreamRef {
+            id: row.get(2)?,
+            kind: StreamType::parse(stream_type)
+                .ok_or_else(|| damaged(1, format!("stream type `{stream_type}`")))?,
+            version: unsigned(row.get(3)?, 3)?,
+        },
         event_type: EventType::parse(event_type)
             .ok_or_else(|| damaged(4, format!("event type `{event_type}`")))?,
-        recorded_micros: row.get(5)?,
-        filing,
-        kid: row.get(8)?,
-        link: hash32(row, 9)?,
-        signature: row.get(10)?,
-        leaf: row.get(11)?,
+        time: Timestamp::from_micros(row.get(5)?),
     })
 }
 
 fn filing_row(row: &Row<'_>) -> rusqlite::Result<FilingRow> {
     Ok(FilingRow {
-        first_position: Position::new(unsigned(row.get(0)?, 0)?),
+        first_position: Position(unsigned(row.get(0)?, 0)?),
         items: row.get(1)?,
         digest: hash32(row, 2)?,
         iss: row.get(3)?,
@@ -964,14 +963,14 @@ fn filing_row(row: &Row<'_>) -> rusqlite::Result<FilingRow> {
 
 fn disclosure_row(row: &Row<'_>) -> rusqlite::Result<DisclosureRow> {
     Ok(DisclosureRow {
-        position: Position::new(unsigned(row.get(0)?, 0)?),
+        position: Position(unsigned(row.get(0)?, 0)?),
         digest: hash32(row, 1)?,
         encoded: row.get(2)?,
     })
 }
 
 fn hash32(row: &Row<'_>, column: usize) -> rusqlite::Result<Hash32> {
-    Ok(Hash32::new(row.get(column)?))
+    Ok(Hash32(row.get(column)?))
 }
 
 fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a str> {
@@ -1085,7 +1084,8 @@ mod tests {
             (1, "AccessRecorded", "1")
         );
         let payload: serde_json::Value = serde_json::from_str(&payload).expect("JSON");
-        let leaf: serde_json::Value = serde_json::from_str(&sample.entries[7].leaf).expect("JSON");
+        let leaf: serde_json::Value =
+            serde_json::from_slice(&sample.entries[7].sealed.leaf).expect("JSON");
         assert_eq!(payload, leaf["event"]);
         let metadata: HashMap<String, String> =
             serde_json::from_str(&metadata).expect("every value is a string");
