@@ -109,7 +109,9 @@ pub struct LedgerOpened {
 pub enum Event {
     LedgerOpened(LedgerOpened),
     /// The next entries are signed by this key; this one still by the former.
-    LedgerKeyRotated { ledger_key: PublicKey },
+    LedgerKeyRotated {
+        ledger_key: PublicKey,
+    },
     Filed(Filed),
 }
 
@@ -270,9 +272,10 @@ impl Filed {
         let evidence = text(data, "evidence")?;
         let evidence = EvidenceKind::parse(&evidence).ok_or(EventError(evidence))?;
         let signed = data["body"].clone();
-        let revealed = sdjwt::reveal(&signed, disclosures).map_err(|r| EventError(r.to_string()))?;
-        let body = Body::read(kind, revealed)
-            .map_err(|e| EventError(format!("body of `{kind}`: {e}")))?;
+        let revealed =
+            sdjwt::reveal(&signed, disclosures).map_err(|r| EventError(r.to_string()))?;
+        let body =
+            Body::read(kind, revealed).map_err(|e| EventError(format!("body of `{kind}`: {e}")))?;
         let verdict = match data.get("verdict") {
             None => None,
             Some(v) => Some(Arc::new(

@@ -79,6 +79,8 @@ pub struct Filing {
     pub evidence: EvidenceKind,
     pub reference: Option<String>,
     pub items: Vec<Item>,
+    /// Whether `body` is an array: pointers into it then carry the item's index.
+    pub batch: bool,
     pub disclosures: Vec<Disclosure>,
 }
 
@@ -167,7 +169,11 @@ impl UnverifiedFiling {
         let Self { sdjwt, disclosures: completeness, iss, aud, iat, jti } = self;
         let payload = sdjwt.payload();
         let members = payload.as_object().ok_or_else(|| {
-            Refusal::new(C::Malformed, "la charge doit être un objet JSON", "the payload must be a JSON object")
+            Refusal::new(
+                C::Malformed,
+                "la charge doit être un objet JSON",
+                "the payload must be a JSON object",
+            )
         })?;
         if let Some(name) = members.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
             return Err(Refusal::at(
@@ -279,6 +285,7 @@ impl UnverifiedFiling {
             evidence,
             reference,
             items,
+            batch: body.is_array(),
             disclosures: sdjwt.disclosures().to_vec(),
         })
     }

@@ -211,7 +211,8 @@ pub enum EvidenceKind {
 }
 
 impl EvidenceKind {
-    pub const NAMES: &'static [&'static str] = &["act", "receipt", "judgment", "press", "statement"];
+    pub const NAMES: &'static [&'static str] =
+        &["act", "receipt", "judgment", "press", "statement"];
 
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Act, Self::Receipt, Self::Judgment, Self::Press, Self::Statement]

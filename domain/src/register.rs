@@ -234,7 +234,8 @@ impl Register {
     /// The formality of that id and the processing it is for.
     pub fn formality(&self, id: &str) -> Option<(&str, &Fact<FileFormality>)> {
         let processing = self.formalities.get(id)?;
-        let fact = self.processings[processing].formalities.iter().find(|f| f.data.formality == id)?;
+        let fact =
+            self.processings[processing].formalities.iter().find(|f| f.data.formality == id)?;
         Some((processing, fact))
     }
 
@@ -369,10 +370,8 @@ impl Register {
                     entry.first = position;
                 }
                 if entry.controller.is_none() {
-                    entry.controller = b
-                        .controller
-                        .clone()
-                        .or_else(|| by_controller.then(|| filed.iss.clone()));
+                    entry.controller =
+                        b.controller.clone().or_else(|| by_controller.then(|| filed.iss.clone()));
                 }
                 let formal = self.is_formal(filed, Role::Controller, Some(&b.processing));
                 let fact = fact!(b.clone(), formal);
@@ -422,10 +421,14 @@ impl Register {
                 processing!(b.processing).assessments.push(fact);
             }
             Body::RecordAgreement(b) => {
-                processing!(b.processing).agreements.push(fact!(b.clone(), filed.evidence.is_formal()));
+                processing!(b.processing)
+                    .agreements
+                    .push(fact!(b.clone(), filed.evidence.is_formal()));
             }
             Body::RecordObjection(b) => {
-                processing!(b.processing).objections.push(fact!(b.clone(), filed.evidence.is_formal()));
+                processing!(b.processing)
+                    .objections
+                    .push(fact!(b.clone(), filed.evidence.is_formal()));
             }
             Body::RenderDecision(b) => {
                 let formal = self.is_formal(filed, Role::Regulator, None);
@@ -586,8 +589,9 @@ impl<'a> View<'a> {
         processing: &'a Processing,
         access: Option<u64>,
     ) -> Vec<&'a Fact<RecordRuling>> {
-        let on_access =
-            access.and_then(|p| self.register.ruled_accesses.get(&p)).map_or(&[][..], Vec::as_slice);
+        let on_access = access
+            .and_then(|p| self.register.ruled_accesses.get(&p))
+            .map_or(&[][..], Vec::as_slice);
         let mut rulings: Vec<_> = processing
             .rulings
             .iter()

@@ -138,10 +138,8 @@ const CATEGORIES: Shape = Many(&CATEGORY);
 const SLUGS: Shape = Many(&Slug);
 const PROCESSING: Field = req("processing", Ref(S::Processing));
 const EXPERIMENT: Field = req("experiment", Ref(S::Experiment));
-const ABOUT_RIGHTS: Shape = Object(&[
-    req("type", OneOf(&["processing", "experiment"])),
-    req("id", Slug),
-]);
+const ABOUT_RIGHTS: Shape =
+    Object(&[req("type", OneOf(&["processing", "experiment"])), req("id", Slug)]);
 /// `statement` and `subject` streams have no name of their own, so nothing is filed about them.
 const ABOUT_ANY: Shape = Object(&[
     req(
@@ -163,10 +161,7 @@ const DECLARATION: &[Field] = &[
     PROCESSING,
     opt("controller", Ref(S::Party)),
     req("title", Text),
-    req(
-        "purposes",
-        Many(&Object(&[req("code", PURPOSE), opt("label", Text), opt("main", Bool)])),
-    ),
+    req("purposes", Many(&Object(&[req("code", PURPOSE), opt("label", Text), opt("main", Bool)]))),
     req(
         "categories",
         Many(&Object(&[
@@ -208,20 +203,14 @@ const ACCESS: &[Field] = &[
         Object(&[
             req("party", Ref(S::Party)),
             req("role", Code(List::RecipientRole)),
-            opt(
-                "site",
-                Object(&[req("id", Slug), opt("siret", Siret), opt("headcount", COUNT)]),
-            ),
+            opt("site", Object(&[req("id", Slug), opt("siret", Siret), opt("headcount", COUNT)])),
             opt_secret("agent", Text),
         ]),
     ),
     opt("discloser", Ref(S::Party)),
     opt("identifiability", Code(List::Identifiability)),
     opt("period", DATE),
-    req(
-        "basis",
-        Object(&[req("codes", Many(&Code(List::LegalBasis))), opt("reference", Text)]),
-    ),
+    req("basis", Object(&[req("codes", Many(&Code(List::LegalBasis))), opt("reference", Text)])),
     opt("data_retention_until", DATE),
     opt("subjects", ManyConcealed(&Bytes32)),
     opt(
@@ -240,195 +229,249 @@ const ACCESS: &[Field] = &[
 const CLAIM: Shape =
     Object(&[req("fact", Code(List::Rule)), req("holds", Bool), opt_secret("text", Text)]);
 
+const GROUND: Shape = Object(&[opt("fact", Code(List::Rule)), opt("text", Text)]);
+const CONDITION: Shape = Object(&[req("condition", Slug), opt("text", Text)]);
+const OUTCOME: Shape = Object(&[
+    req("purpose", PURPOSE),
+    req("outcome", Code(List::Outcome)),
+    opt("grounds", Many(&GROUND)),
+    opt("conditions", Many(&CONDITION)),
+]);
+const OUTCOMES: Shape = Many(&OUTCOME);
+const ESTABLISHED: Shape = Object(&[req("fact", Code(List::Rule)), req("holds", Bool)]);
+const ESTABLISHES: Shape = Many(&ESTABLISHED);
+const COST_RANGE: Shape = Object(&[req("low", Int(0, 1_000_000)), req("high", Int(0, 1_000_000))]);
+
 impl Kind {
     /// The fields of its body.
     pub fn fields(self) -> &'static [Field] {
         match self {
-            Kind::PartyRegister => &[
-                req("party", Slug),
-                req("name", Text),
-                req("roles", Many(&OneOf(Role::NAMES))),
-                opt("siren", Siren),
-                req("key", Jwk),
-                req("proof", Signature),
-            ],
+            Kind::PartyRegister => {
+                const {
+                    &[
+                        req("party", Slug),
+                        req("name", Text),
+                        req("roles", Many(&OneOf(Role::NAMES))),
+                        opt("siren", Siren),
+                        req("key", Jwk),
+                        req("proof", Signature),
+                    ]
+                }
+            }
             Kind::PartyEnrolKey => {
-                &[req("party", Ref(S::Party)), req("key", Jwk), req("proof", Signature)]
+                const { &[req("party", Ref(S::Party)), req("key", Jwk), req("proof", Signature)] }
             }
             Kind::PartyRevokeKey => {
-                &[req("party", Ref(S::Party)), req("kid", Bytes32), req("reason", Slug)]
+                const { &[req("party", Ref(S::Party)), req("kid", Bytes32), req("reason", Slug)] }
             }
-            Kind::ReferencePublish => &[
-                req("reference", Slug),
-                req(
-                    "kind",
-                    OneOf(&[
-                        "law",
-                        "decree",
-                        "norm",
-                        "single-authorisation",
-                        "method",
-                        "report",
-                        "press",
-                    ]),
-                ),
-                opt("number", Text),
-                req("title", Text),
-                req("objects", PURPOSES),
-                req("authority", Text),
-            ],
+            Kind::ReferencePublish => {
+                const {
+                    &[
+                        req("reference", Slug),
+                        req(
+                            "kind",
+                            OneOf(&[
+                                "law",
+                                "decree",
+                                "norm",
+                                "single-authorisation",
+                                "method",
+                                "report",
+                                "press",
+                            ]),
+                        ),
+                        opt("number", Text),
+                        req("title", Text),
+                        req("objects", PURPOSES),
+                        req("authority", Text),
+                    ]
+                }
+            }
             Kind::ProcessingDeclare | Kind::ProcessingAmend => DECLARATION,
-            Kind::ProcessingDeploy => &[PROCESSING, opt("capabilities", SLUGS)],
-            Kind::ProcessingWithdraw => &[PROCESSING, req("reason", Text)],
-            Kind::FormalityFile => &[
-                req("formality", Slug),
-                PROCESSING,
-                req("kind", Code(List::Formality)),
-                opt("reference", Ref(S::Reference)),
-                opt("number", Text),
-                req("purposes", PURPOSES),
-            ],
-            Kind::FormalityAcknowledge => &[req("formality", Slug), req("number", Text)],
-            Kind::InformationRecord => &[
-                PROCESSING,
-                req("step", Code(List::Step)),
-                req("audience", Text),
-                opt("means", Text),
-            ],
-            Kind::WorksCouncilOpine => &[
-                PROCESSING,
-                req("opinion", OneOf(&["favourable", "unfavourable", "none"])),
-                req("on", Text),
-            ],
-            Kind::ConsultationRecord => &[
-                req("about", ABOUT_RIGHTS),
-                req("step", Code(List::Step)),
-                req("held", Bool),
-                opt("outcome", OneOf(&["favourable", "unfavourable"])),
-            ],
-            Kind::AssessmentFile => &[
-                PROCESSING,
-                req("residual_risk", OneOf(&["low", "medium", "high"])),
-                opt("consulted_regulator", Bool),
-            ],
-            Kind::AgreementRecord | Kind::ObjectionRecord => {
-                &[PROCESSING, secret("subject", Bytes32), req("scope", Text)]
+            Kind::ProcessingDeploy => const { &[PROCESSING, opt("capabilities", SLUGS)] },
+            Kind::ProcessingWithdraw => const { &[PROCESSING, req("reason", Text)] },
+            Kind::FormalityFile => {
+                const {
+                    &[
+                        req("formality", Slug),
+                        PROCESSING,
+                        req("kind", Code(List::Formality)),
+                        opt("reference", Ref(S::Reference)),
+                        opt("number", Text),
+                        req("purposes", PURPOSES),
+                    ]
+                }
             }
-            Kind::DecisionRender => &[
-                req("decision", Slug),
-                opt("number", Text),
-                opt("formality", Slug),
-                PROCESSING,
-                req(
-                    "outcomes",
-                    Many(&Object(&[
-                        req("purpose", PURPOSE),
+            Kind::FormalityAcknowledge => const { &[req("formality", Slug), req("number", Text)] },
+            Kind::InformationRecord => {
+                const {
+                    &[
+                        PROCESSING,
+                        req("step", Code(List::Step)),
+                        req("audience", Text),
+                        opt("means", Text),
+                    ]
+                }
+            }
+            Kind::WorksCouncilOpine => {
+                const {
+                    &[
+                        PROCESSING,
+                        req("opinion", OneOf(&["favourable", "unfavourable", "none"])),
+                        req("on", Text),
+                    ]
+                }
+            }
+            Kind::ConsultationRecord => {
+                const {
+                    &[
+                        req("about", ABOUT_RIGHTS),
+                        req("step", Code(List::Step)),
+                        req("held", Bool),
+                        opt("outcome", OneOf(&["favourable", "unfavourable"])),
+                    ]
+                }
+            }
+            Kind::AssessmentFile => {
+                const {
+                    &[
+                        PROCESSING,
+                        req("residual_risk", OneOf(&["low", "medium", "high"])),
+                        opt("consulted_regulator", Bool),
+                    ]
+                }
+            }
+            Kind::AgreementRecord | Kind::ObjectionRecord => {
+                const { &[PROCESSING, secret("subject", Bytes32), req("scope", Text)] }
+            }
+            Kind::DecisionRender => {
+                const {
+                    &[
+                        req("decision", Slug),
+                        opt("number", Text),
+                        opt("formality", Slug),
+                        PROCESSING,
+                        req("outcomes", OUTCOMES),
+                        opt("effective_from", DATE),
+                        opt("until", DATE),
+                    ]
+                }
+            }
+            Kind::DecisionEnd => {
+                const {
+                    &[
+                        req("decision", Ref(S::Decision)),
+                        req(
+                            "how",
+                            OneOf(&[
+                                "ANNULLED-EX-TUNC",
+                                "ANNULLED-DEFERRED",
+                                "WITHDRAWN-EX-TUNC",
+                                "REPEALED-EX-NUNC",
+                                "SUSPENDED",
+                                "EXPIRED",
+                            ]),
+                        ),
+                        req("effective_from", DATE),
+                        opt("purposes", PURPOSES),
+                    ]
+                }
+            }
+            Kind::RulingRecord => {
+                const {
+                    &[
+                        req("ruling", Slug),
+                        req("court", Text),
+                        opt("processing", Ref(S::Processing)),
+                        opt("accesses", Many(&Position)),
                         req("outcome", Code(List::Outcome)),
-                        opt(
-                            "grounds",
-                            Many(&Object(&[opt("fact", Code(List::Rule)), opt("text", Text)])),
-                        ),
-                        opt(
-                            "conditions",
-                            Many(&Object(&[req("condition", Slug), opt("text", Text)])),
-                        ),
-                    ])),
-                ),
-                opt("effective_from", DATE),
-                opt("until", DATE),
-            ],
-            Kind::DecisionEnd => &[
-                req("decision", Ref(S::Decision)),
-                req(
-                    "how",
-                    OneOf(&[
-                        "ANNULLED-EX-TUNC",
-                        "ANNULLED-DEFERRED",
-                        "WITHDRAWN-EX-TUNC",
-                        "REPEALED-EX-NUNC",
-                        "SUSPENDED",
-                        "EXPIRED",
-                    ]),
-                ),
-                req("effective_from", DATE),
-                opt("purposes", PURPOSES),
-            ],
-            Kind::RulingRecord => &[
-                req("ruling", Slug),
-                req("court", Text),
-                opt("processing", Ref(S::Processing)),
-                opt("accesses", Many(&Position)),
-                req("outcome", Code(List::Outcome)),
-                opt("awarded_cents", Int(0, 9_007_199_254_740_991)),
-                opt("appeal", OneOf(&["open", "reserved", "closed", "none"])),
-                req("establishes", Many(&Object(&[req("fact", Code(List::Rule)), req("holds", Bool)]))),
-                opt("excludes_evidence", Bool),
-            ],
-            Kind::StatementRecord => &[req("about", ABOUT_ANY), req("claims", Many(&CLAIM))],
-            Kind::MilestoneRecord => &[
-                req("about", ABOUT_ANY),
-                req("milestone", Slug),
-                opt("when", DATE),
-                opt_secret("note", Text),
-            ],
-            Kind::ExperimentLaunch => &[
-                req("experiment", Slug),
-                PROCESSING,
-                req("unit", OneOf(&["establishment", "company", "region", "fund"])),
-                opt("headcount_above", COUNT),
-                req("categories", CATEGORIES),
-                opt("regions", Many(&Text)),
-                req("start", DATE),
-                opt("minimum_days", Int(0, 100_000)),
-                opt("end", DATE),
-                opt("evaluation_planned", Bool),
-                opt(
-                    "indirect_cost_permille",
-                    Object(&[req("low", Int(0, 1_000_000)), req("high", Int(0, 1_000_000))]),
-                ),
-            ],
-            Kind::ExperimentEnrol => &[EXPERIMENT, req("site", SITE)],
-            Kind::ExperimentPlanExpansion => &[
-                EXPERIMENT,
-                opt("target_sites", COUNT),
-                opt("approximate", Bool),
-                opt("by", DATE),
-            ],
-            Kind::ExperimentExpand => &[
-                EXPERIMENT,
-                opt("sites", Many(&SITE)),
-                opt("categories", CATEGORIES),
-                opt("end", DATE),
-            ],
-            Kind::ExperimentEvaluate => &[EXPERIMENT, req("conclusions", SLUGS)],
-            Kind::ExperimentEnd => &[EXPERIMENT],
-            Kind::ConditionSet => &[req("about", ABOUT_RIGHTS), req("condition", Slug)],
-            Kind::ConditionMeet => &[
-                req("about", ABOUT_RIGHTS),
-                req("condition", Slug),
-                opt("evidence", Text),
-            ],
-            Kind::GeneraliseDecide => &[req("about", ABOUT_RIGHTS)],
+                        opt("awarded_cents", Int(0, 9_007_199_254_740_991)),
+                        opt("appeal", OneOf(&["open", "reserved", "closed", "none"])),
+                        req("establishes", ESTABLISHES),
+                        opt("excludes_evidence", Bool),
+                    ]
+                }
+            }
+            Kind::StatementRecord => {
+                const { &[req("about", ABOUT_ANY), req("claims", Many(&CLAIM))] }
+            }
+            Kind::MilestoneRecord => {
+                const {
+                    &[
+                        req("about", ABOUT_ANY),
+                        req("milestone", Slug),
+                        opt("when", DATE),
+                        opt_secret("note", Text),
+                    ]
+                }
+            }
+            Kind::ExperimentLaunch => {
+                const {
+                    &[
+                        req("experiment", Slug),
+                        PROCESSING,
+                        req("unit", OneOf(&["establishment", "company", "region", "fund"])),
+                        opt("headcount_above", COUNT),
+                        req("categories", CATEGORIES),
+                        opt("regions", Many(&Text)),
+                        req("start", DATE),
+                        opt("minimum_days", Int(0, 100_000)),
+                        opt("end", DATE),
+                        opt("evaluation_planned", Bool),
+                        opt("indirect_cost_permille", COST_RANGE),
+                    ]
+                }
+            }
+            Kind::ExperimentEnrol => const { &[EXPERIMENT, req("site", SITE)] },
+            Kind::ExperimentPlanExpansion => {
+                const {
+                    &[
+                        EXPERIMENT,
+                        opt("target_sites", COUNT),
+                        opt("approximate", Bool),
+                        opt("by", DATE),
+                    ]
+                }
+            }
+            Kind::ExperimentExpand => {
+                const {
+                    &[
+                        EXPERIMENT,
+                        opt("sites", Many(&SITE)),
+                        opt("categories", CATEGORIES),
+                        opt("end", DATE),
+                    ]
+                }
+            }
+            Kind::ExperimentEvaluate => const { &[EXPERIMENT, req("conclusions", SLUGS)] },
+            Kind::ExperimentEnd => const { &[EXPERIMENT] },
+            Kind::ConditionSet => const { &[req("about", ABOUT_RIGHTS), req("condition", Slug)] },
+            Kind::ConditionMeet => {
+                const { &[req("about", ABOUT_RIGHTS), req("condition", Slug), opt("evidence", Text)] }
+            }
+            Kind::GeneraliseDecide => const { &[req("about", ABOUT_RIGHTS)] },
             Kind::AccessRequest | Kind::AccessReport => ACCESS,
-            Kind::UseRecord => &[
-                PROCESSING,
-                opt("access", Position),
-                req("purpose", PURPOSE),
-                opt_secret("subject", Bytes32),
-                req("consequence", Slug),
-            ],
+            Kind::UseRecord => {
+                const {
+                    &[
+                        PROCESSING,
+                        opt("access", Position),
+                        req("purpose", PURPOSE),
+                        opt_secret("subject", Bytes32),
+                        req("consequence", Slug),
+                    ]
+                }
+            }
             Kind::AccessContest => {
-                &[req("access", Position), secret("subject", Bytes32), secret("ground", Text)]
+                const { &[req("access", Position), secret("subject", Bytes32), secret("ground", Text)] }
             }
             Kind::AccessAnswer => {
-                &[req("access", Position), req("outcome", Slug), opt_secret("reason", Text)]
+                const { &[req("access", Position), req("outcome", Slug), opt_secret("reason", Text)] }
             }
-            Kind::SubjectErase => &[
-                req("digests", Many(&Bytes32)),
-                req("ground", Slug),
-                req("scope", Text),
-            ],
-            Kind::ErasureRefuse => &[req("ground", Slug)],
+            Kind::SubjectErase => {
+                const { &[req("digests", Many(&Bytes32)), req("ground", Slug), req("scope", Text)] }
+            }
+            Kind::ErasureRefuse => const { &[req("ground", Slug)] },
         }
     }
 
@@ -442,6 +485,56 @@ impl Kind {
         let mut out = Vec::new();
         collect_concealed(self.fields(), "", &mut out);
         out
+    }
+}
+
+/// Calls `visit(pointer, stream, id)` for every id of something registered that the signed
+/// body names, `about` included.
+pub fn references(kind: Kind, signed: &Value, visit: &mut dyn FnMut(&str, StreamType, &str)) {
+    references_in(kind.fields(), signed, "", visit);
+    if let Some(about) = signed.get("about") {
+        let stream = about.get("type").cloned().and_then(|t| serde_json::from_value(t).ok());
+        if let (Some(stream), Some(id)) = (stream, about.get("id").and_then(Value::as_str)) {
+            visit("/about/id", stream, id);
+        }
+    }
+}
+
+fn references_in(
+    fields: &[Field],
+    signed: &Value,
+    at: &str,
+    visit: &mut dyn FnMut(&str, StreamType, &str),
+) {
+    for field in fields {
+        if let Some(value) = signed.get(field.name) {
+            references_below(&field.shape, value, at, field.name, visit);
+        }
+    }
+}
+
+fn references_below(
+    shape: &Shape,
+    value: &Value,
+    at: &str,
+    name: &str,
+    visit: &mut dyn FnMut(&str, StreamType, &str),
+) {
+    match shape {
+        Shape::Ref(stream) => {
+            if let Some(id) = value.as_str() {
+                visit(&join(at, name), *stream, id);
+            }
+        }
+        Shape::Object(fields) => references_in(fields, value, &join(at, name), visit),
+        Shape::Many(inner)
+            if matches!(inner, Shape::Ref(_) | Shape::Object(_) | Shape::Many(_)) =>
+        {
+            for (i, value) in value.as_array().into_iter().flatten().enumerate() {
+                references_below(inner, value, &join(at, name), &i.to_string(), visit);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -487,7 +580,13 @@ fn collect_concealed(fields: &[Field], prefix: &str, out: &mut Vec<String>) {
 /// `signed`: the body as signed (digests in place). `revealed`: the same after
 /// `sdjwt::reveal`. `pointer`: where the body stands in the payload, e.g. `/body/3`.
 /// Appends one error per fault; none means the body deserialises.
-pub fn check(kind: Kind, signed: &Value, revealed: &Value, pointer: &str, errors: &mut Vec<FieldError>) {
+pub fn check(
+    kind: Kind,
+    signed: &Value,
+    revealed: &Value,
+    pointer: &str,
+    errors: &mut Vec<FieldError>,
+) {
     Checker { errors }.object(kind.fields(), signed, revealed, pointer);
     if matches!(kind, Kind::AccessRequest | Kind::AccessReport) {
         let has = |name: &str| signed.get(name).is_some();
@@ -528,9 +627,17 @@ impl Checker<'_> {
         for name in revealed.keys() {
             if name != "_sd" && !fields.iter().any(|f| f.name == name) {
                 let (code, fr, en) = if signed.contains_key(name) {
-                    (C::FieldUnknown, "n’est pas un champ de ce dépôt", "is not a field of this filing")
+                    (
+                        C::FieldUnknown,
+                        "n’est pas un champ de ce dépôt",
+                        "is not a field of this filing",
+                    )
                 } else {
-                    (C::DisclosureUnexpected, "n’est pas un champ dissimulable", "is not a concealable field")
+                    (
+                        C::DisclosureUnexpected,
+                        "n’est pas un champ dissimulable",
+                        "is not a concealable field",
+                    )
                 };
                 fault(
                     self.errors,
@@ -608,7 +715,11 @@ impl Checker<'_> {
         match shape {
             Shape::Text => match text {
                 Some(t) if !t.trim().is_empty() && t.chars().count() <= MAX_TEXT_CHARS => {}
-                _ => self.wrong_type(at, "un texte de 1 à 2 000 caractères", "a text of 1 to 2,000 characters"),
+                _ => self.wrong_type(
+                    at,
+                    "un texte de 1 à 2 000 caractères",
+                    "a text of 1 to 2,000 characters",
+                ),
             },
             Shape::Slug | Shape::Ref(_) => {
                 if !text.is_some_and(identifier::is_slug) {
@@ -625,8 +736,14 @@ impl Checker<'_> {
                     self.errors,
                     at,
                     C::CodeUnknown,
-                    format!("« {code} » n’est pas un code de la liste « {} » ; voir /v1/vocabulary", list.name()),
-                    format!("`{code}` is not a code of the list `{}`; see /v1/vocabulary", list.name()),
+                    format!(
+                        "« {code} » n’est pas un code de la liste « {} » ; voir /v1/vocabulary",
+                        list.name()
+                    ),
+                    format!(
+                        "`{code}` is not a code of the list `{}`; see /v1/vocabulary",
+                        list.name()
+                    ),
                 ),
                 None => self.wrong_type(at, "un code", "a code"),
             },
@@ -648,7 +765,11 @@ impl Checker<'_> {
             }
             Shape::Int(low, high) => match value.as_i64() {
                 Some(n) if (*low..=*high).contains(&n) => {}
-                Some(_) => self.wrong_type(at, &format!("un entier de {low} à {high}"), &format!("an integer from {low} to {high}")),
+                Some(_) => self.wrong_type(
+                    at,
+                    &format!("un entier de {low} à {high}"),
+                    &format!("an integer from {low} to {high}"),
+                ),
                 None => fault(
                     self.errors,
                     at,
@@ -670,12 +791,20 @@ impl Checker<'_> {
             }
             Shape::Siren => {
                 if !text.is_some_and(identifier::valid_siren) {
-                    self.identifier(at, "un SIREN de neuf chiffres dont la clé est juste", "a SIREN of nine digits with a right check digit");
+                    self.identifier(
+                        at,
+                        "un SIREN de neuf chiffres dont la clé est juste",
+                        "a SIREN of nine digits with a right check digit",
+                    );
                 }
             }
             Shape::Siret => {
                 if !text.is_some_and(identifier::valid_siret) {
-                    self.identifier(at, "un SIRET de quatorze chiffres dont la clé est juste", "a SIRET of fourteen digits with a right check digit");
+                    self.identifier(
+                        at,
+                        "un SIRET de quatorze chiffres dont la clé est juste",
+                        "a SIRET of fourteen digits with a right check digit",
+                    );
                 }
             }
             // Weak and malformed keys are told apart where the key is read (`party`).
@@ -737,12 +866,22 @@ impl Checker<'_> {
 
     fn list_length(&mut self, length: usize, at: &str) {
         if length > MAX_LIST {
-            self.wrong_type(at, "une liste de 2 000 éléments au plus", "a list of at most 2,000 elements");
+            self.wrong_type(
+                at,
+                "une liste de 2 000 éléments au plus",
+                "a list of at most 2,000 elements",
+            );
         }
     }
 
     fn identifier(&mut self, at: &str, fr: &str, en: &str) {
-        fault(self.errors, at, C::IdentifierInvalid, format!("attendu : {fr}"), format!("expected {en}"));
+        fault(
+            self.errors,
+            at,
+            C::IdentifierInvalid,
+            format!("attendu : {fr}"),
+            format!("expected {en}"),
+        );
     }
 
     fn bytes(&mut self, text: Option<&str>, length: usize, at: &str) {

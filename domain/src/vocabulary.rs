@@ -128,9 +128,8 @@ macro_rules! code_text {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
                 let text = std::borrow::Cow::<str>::deserialize(d)?;
-                Self::parse(&text).ok_or_else(|| {
-                    serde::de::Error::custom(format!("unknown code `{text}`"))
-                })
+                Self::parse(&text)
+                    .ok_or_else(|| serde::de::Error::custom(format!("unknown code `{text}`")))
             }
         }
     };

@@ -131,7 +131,11 @@ fn category_outside_scope(q: &Question<'_>, out: &mut Findings) {
         if !category.is_special() && !limits_all {
             return Certainty::Yes;
         }
-        scope.iter().filter(|(_, c)| c == category).map(|(c, _)| *c).fold(Certainty::No, Certainty::or)
+        scope
+            .iter()
+            .filter(|(_, c)| c == category)
+            .map(|(c, _)| *c)
+            .fold(Certainty::No, Certainty::or)
     };
     match q.access.categories.iter().map(allowed).fold(Certainty::Yes, Certainty::and) {
         Certainty::Yes => {}
@@ -216,7 +220,9 @@ fn headcount<'a>(q: &Question<'a>, experiment: &'a Experiment) -> Headcount<'a> 
         .iter()
         .rev()
         .filter(|s| s.data.id == site.id)
-        .find_map(|s| Some(Headcount::Enrolled(s.position, s.data.headcount?, s.data.headcount_on.as_ref())))
+        .find_map(|s| {
+            Some(Headcount::Enrolled(s.position, s.data.headcount?, s.data.headcount_on.as_ref()))
+        })
         .unwrap_or(Headcount::Unknown)
 }
 
@@ -270,11 +276,7 @@ fn unit_ambiguous(q: &Question<'_>, out: &mut Findings) {
 
 /// Whether the experiment was over on `days`, and the entries that say so. A minimum
 /// duration is a floor, not a term: past it, the end is possible and not certain.
-fn over(
-    view: View<'_>,
-    experiment: &Experiment,
-    days: &Interval,
-) -> (Certainty, Vec<u64>) {
+fn over(view: View<'_>, experiment: &Experiment, days: &Interval) -> (Certainty, Vec<u64>) {
     let mut certainty = Certainty::No;
     let mut positions = Vec::new();
     let mut note = |c: Certainty, position: u64| {
@@ -293,8 +295,8 @@ fn over(
         .rev()
         .find_map(|e| Some((e.position, e.data.end.as_ref()?.interval())));
     if let Some(launched) = view.known(&experiment.launches).last() {
-        let term = extended
-            .or_else(|| Some((launched.position, launched.data.end.as_ref()?.interval())));
+        let term =
+            extended.or_else(|| Some((launched.position, launched.data.end.as_ref()?.interval())));
         match (term, launched.data.minimum_days) {
             (Some((position, end)), _) => note(end.strictly_before(days), position),
             (None, Some(minimum)) => {

@@ -144,8 +144,7 @@ fn works_council_objected(q: &Question<'_>, out: &mut Findings) {
 
 fn concertation_missing(q: &Question<'_>, out: &mut Findings) {
     let about_processing = q.view.about(StreamType::Processing, &q.access.processing);
-    let about_experiment =
-        q.experiment.map(|(id, _)| q.view.about(StreamType::Experiment, id));
+    let about_experiment = q.experiment.map(|(id, _)| q.view.about(StreamType::Experiment, id));
     for about in [Some(about_processing), about_experiment].into_iter().flatten() {
         for set in about.conditions_set().iter().filter(|c| c.data.contains("concertation")) {
             let met = about

@@ -63,13 +63,7 @@ pub struct Rulebook {
 /// The current rules.
 pub static CURRENT: Rulebook = Rulebook {
     version: "2026-11-21",
-    rules: &[
-        formality::RULES,
-        purpose::RULES,
-        experiment::RULES,
-        information::RULES,
-        time::RULES,
-    ],
+    rules: &[formality::RULES, purpose::RULES, experiment::RULES, information::RULES, time::RULES],
 };
 
 impl Rulebook {
@@ -118,11 +112,8 @@ impl<'a> Question<'a> {
         let processing = view.processing(&case.access.processing)?;
         let versions = view.known(&processing.versions);
         let formal = in_force(versions.iter().filter(|v| v.formal), &case.days);
-        let declaration = if formal.facts.is_empty() {
-            in_force(versions.iter(), &case.days)
-        } else {
-            formal
-        };
+        let declaration =
+            if formal.facts.is_empty() { in_force(versions.iter(), &case.days) } else { formal };
         let experiment = match &case.access.experiment {
             Some(id) => view.experiment(id).map(|e| (id.as_str(), e)),
             // A processing that runs as a single experiment has no existence outside it.
@@ -208,7 +199,8 @@ impl<'a> Question<'a> {
                 if voided {
                     return None;
                 }
-                let starts = d.rendered.data.effective_from.as_ref().map_or(d.rendered.at, |e| e.interval());
+                let starts =
+                    d.rendered.data.effective_from.as_ref().map_or(d.rendered.at, |e| e.interval());
                 let precedes = starts.strictly_before(&self.days);
                 (precedes != Certainty::No).then_some(InForceDecision {
                     rendered: &d.rendered,
@@ -242,12 +234,19 @@ impl InForceDecision<'_> {
     pub fn accepts(&self) -> bool {
         matches!(
             self.outcome.outcome.as_str(),
-            "ACCEPTED" | "ACCEPTED-CONDITIONS" | "OPINION-FAVOURABLE" | "TACIT-FAVOURABLE" | "TACIT-ACCEPTED"
+            "ACCEPTED"
+                | "ACCEPTED-CONDITIONS"
+                | "OPINION-FAVOURABLE"
+                | "TACIT-FAVOURABLE"
+                | "TACIT-ACCEPTED"
         )
     }
 
     pub fn refuses(&self) -> bool {
-        matches!(self.outcome.outcome.as_str(), "REFUSED" | "REFUSED-AS-SUBMITTED" | "TACIT-REJECTED")
+        matches!(
+            self.outcome.outcome.as_str(),
+            "REFUSED" | "REFUSED-AS-SUBMITTED" | "TACIT-REJECTED"
+        )
     }
 }
 
@@ -389,9 +388,8 @@ pub fn judge(rulebook: &Rulebook, case: &Case<'_>, view: View<'_>) -> Option<Jud
 
 /// What findings amount to.
 pub fn conclude(rulebook: &Rulebook, findings: &[Finding]) -> Outcome {
-    let is_formality = |f: &Finding| {
-        rulebook.rule(f.code.as_str()).is_some_and(|r| r.group == Group::Formality)
-    };
+    let is_formality =
+        |f: &Finding| rulebook.rule(f.code.as_str()).is_some_and(|r| r.group == Group::Formality);
     let blocking = || findings.iter().filter(|f| f.severity == Severity::Blocking);
     let refuses = |f: &Finding| match f.evidence {
         Evidence::Contradicted => true,

@@ -236,7 +236,11 @@ fn refused(q: &Question<'_>, out: &mut Findings) {
     }
     let positions = refusing.iter().map(|d| d.rendered.position).collect();
     let certain = refusing.len() == decisions.len() && decisions[0].precedes == Certainty::Yes;
-    out.fire(if certain { Fired::contradicted(positions) } else { Fired::dates_overlap(positions) });
+    out.fire(if certain {
+        Fired::contradicted(positions)
+    } else {
+        Fired::dates_overlap(positions)
+    });
 }
 
 fn incompatible(q: &Question<'_>, out: &mut Findings) {
@@ -342,11 +346,16 @@ fn ended(q: &Question<'_>, how: &[Ending], out: &mut Findings) {
                 && s.rendered.position > decision.rendered.position
                 && s.accepts()
         });
-        if !decision.rendered.formal || !this.accepts() || this.precedes == Certainty::No || replaced {
+        if !decision.rendered.formal
+            || !this.accepts()
+            || this.precedes == Certainty::No
+            || replaced
+        {
             continue;
         }
         for ending in q.view.known(&decision.endings) {
-            let concerned = ending.data.purposes.as_ref().is_none_or(|p| p.contains(&q.access.purpose));
+            let concerned =
+                ending.data.purposes.as_ref().is_none_or(|p| p.contains(&q.access.purpose));
             if !ending.formal || !concerned || !how.contains(&ending.data.how) {
                 continue;
             }
@@ -380,11 +389,7 @@ fn expired(q: &Question<'_>, out: &mut Findings) {
 }
 
 fn annulled(q: &Question<'_>, out: &mut Findings) {
-    ended(
-        q,
-        &[Ending::AnnulledExTunc, Ending::WithdrawnExTunc, Ending::AnnulledDeferred],
-        out,
-    );
+    ended(q, &[Ending::AnnulledExTunc, Ending::WithdrawnExTunc, Ending::AnnulledDeferred], out);
 }
 
 fn repealed(q: &Question<'_>, out: &mut Findings) {
@@ -424,9 +429,10 @@ fn recipient(q: &Question<'_>, out: &mut Findings) {
     let nominative = !q.access.subjects.is_empty()
         || q.access.identifiability.is_some_and(|i| i == *"NOMINATIVE");
     let forbidden = is_employer(q)
-        && q.access.categories.iter().any(|c| {
-            matches!(c.as_str(), "DMST" | "IRDP-SCORE") || (nominative && c.is_motive())
-        });
+        && q.access
+            .categories
+            .iter()
+            .any(|c| matches!(c.as_str(), "DMST" | "IRDP-SCORE") || (nominative && c.is_motive()));
     if forbidden {
         return out.fire(Fired::contradicted(q.declaration.positions()));
     }
@@ -528,4 +534,3 @@ pub fn cites_only_a_report(q: &Question<'_>) -> Option<u64> {
         || q.decisions(q.access.purpose).iter().any(InForceDecision::accepts);
     (matches!(text.data.kind.as_str(), "report" | "press") && !formal).then_some(text.position)
 }
-

@@ -85,8 +85,14 @@ impl PendingEntry<'_> {
         if out.len() > MAX_LEAF_BYTES {
             return Err(Refusal::new(
                 RefusalCode::LeafTooLarge,
-                format!("ce fait occupe {} octets une fois inscrit ; 65 535 au plus : le scinder", out.len()),
-                format!("this fact takes {} bytes once recorded; at most 65,535: split it", out.len()),
+                format!(
+                    "ce fait occupe {} octets une fois inscrit ; 65 535 au plus : le scinder",
+                    out.len()
+                ),
+                format!(
+                    "this fact takes {} bytes once recorded; at most 65,535: split it",
+                    out.len()
+                ),
             ));
         }
         Ok(out)
@@ -144,7 +150,10 @@ impl Leaf {
             return Err(LeafError::Member("v"));
         }
         if !event.as_object().is_some_and(|e| {
-            e.len() == 3 && e.contains_key("data") && e.contains_key("type") && e.contains_key("version")
+            e.len() == 3
+                && e.contains_key("data")
+                && e.contains_key("type")
+                && e.contains_key("version")
         }) {
             return Err(LeafError::Member("event"));
         }

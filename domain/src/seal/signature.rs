@@ -67,7 +67,13 @@ impl Head {
 
 impl SealedEntry {
     /// Signs a leaf in its place.
-    pub fn sign(origin: &str, position: Position, leaf: Vec<u8>, link: Hash32, key: &SecretKey) -> Self {
+    pub fn sign(
+        origin: &str,
+        position: Position,
+        leaf: Vec<u8>,
+        link: Hash32,
+        key: &SecretKey,
+    ) -> Self {
         let signature = key.sign(entry_text(origin, position, &link).as_bytes());
         Self { leaf, link, signature, kid: key.public().kid().to_owned() }
     }
@@ -97,8 +103,11 @@ impl HiddenEntry {
 
 fn write_seal(link: &Hash32, signature: &[u8; 64], kid: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(
-        format!("\"link\":\"{link}\",\"signature\":\"{}\",\"key\":\"{kid}\"}}", base64url(signature))
-            .as_bytes(),
+        format!(
+            "\"link\":\"{link}\",\"signature\":\"{}\",\"key\":\"{kid}\"}}",
+            base64url(signature)
+        )
+        .as_bytes(),
     );
 }
 

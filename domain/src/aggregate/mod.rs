@@ -1,0 +1,153 @@
+//! The aggregates: what may be recorded, given what was.
+//!
+//! Each is two functions: `decide(state, command) → events or refusal` and
+//! `evolve(state, event)`, which accepts whatever was once recorded. State holds only what
+//! the aggregate's own stream says; everything across streams is read from the register in
+//! the command's context. `admit` is what every kind has in common.
+
+mod access;
+mod decision;
+mod experiment;
+mod party;
+mod processing;
+mod record;
+
+pub use access::Access;
+pub use decision::Decision;
+pub use experiment::Experiment;
+pub use party::Party;
+pub use processing::Processing;
+pub use record::{Reference, Ruling, Statement, Subject};
+
+use crate::command::{Command, named_accesses};
+use crate::event::Event;
+use crate::kind::{Kind, StreamType};
+use crate::refusal::{Refusal, RefusalCode as C};
+use crate::schema;
+use crate::vocabulary::Role;
+
+pub trait Aggregate: Default {
+    const TYPE: StreamType;
+
+    /// The events that follow, or why none may. Errors: a `Refusal` with a stable code;
+    /// nothing is recorded then.
+    fn decide(&self, command: &Command) -> Result<Vec<Event>, Refusal>;
+
+    /// Takes an event in. Never refuses.
+    fn evolve(&mut self, event: &Event);
+}
+
+/// Checks common to every kind: the role, and that everything named exists.
+pub fn admit(command: &Command) -> Result<(), Refusal> {
+    let author = command.author()?;
+    let roles = command.kind().roles();
+    if !roles.is_empty() && !roles.iter().any(|r| author.has(*r)) {
+        return Err(role_refused(command.kind()));
+    }
+    let kind = command.kind();
+    let register = command.register();
+    let mut missing = Vec::new();
+    schema::references(kind, &command.item().signed, &mut |pointer, stream, id| {
+        // What the aggregate itself refuses with the state it misses.
+        let own = matches!(
+            (kind, stream),
+            (
+                Kind::ProcessingAmend | Kind::ProcessingDeploy | Kind::ProcessingWithdraw,
+                StreamType::Processing
+            ) | (
+                Kind::ExperimentEnrol
+                    | Kind::ExperimentPlanExpansion
+                    | Kind::ExperimentExpand
+                    | Kind::ExperimentEvaluate
+                    | Kind::ExperimentEnd,
+                StreamType::Experiment
+            )
+        ) || matches!(kind, Kind::ProcessingDeclare) && pointer == "/processing";
+        let known = match stream {
+            StreamType::Party => register.party(id).is_some(),
+            StreamType::Processing => register.processing(id).is_some(),
+            StreamType::Experiment => register.experiment(id).is_some(),
+            StreamType::Decision => register.decision(id).is_some(),
+            StreamType::Ruling => register.ruling(id).is_some(),
+            StreamType::Reference => register.reference(id).is_some(),
+            StreamType::Access => is_known_access(command, id),
+            StreamType::Ledger | StreamType::Statement | StreamType::Subject => false,
+        };
+        if !own && !known {
+            missing.push((command.pointer(pointer), stream, id.to_owned()));
+        }
+    });
+    for position in named_accesses(command.body()) {
+        if !is_known_access(command, &position.to_string()) {
+            missing.push((command.pointer(""), StreamType::Access, position.to_string()));
+        }
+    }
+    match missing.into_iter().next() {
+        None => Ok(()),
+        Some((pointer, stream, id)) => Err(Refusal::at(
+            pointer,
+            C::IdUnknown,
+            format!("« {id} » ({stream}) n’est pas au registre ; l’y inscrire d’abord"),
+            format!("`{id}` ({stream}) is not in the register; record it first"),
+        )),
+    }
+}
+
+fn is_known_access(command: &Command, id: &str) -> bool {
+    command.context.accesses.iter().any(|a| a.position.to_string() == id)
+}
+
+fn role_refused(kind: Kind) -> Refusal {
+    let names: Vec<&str> = kind.roles().iter().map(|r| r.as_str()).collect();
+    let names = names.join(", ");
+    Refusal::new(
+        C::RoleNotAllowed,
+        format!("« {kind} » se dépose par : {names}"),
+        format!("`{kind}` is filed by: {names}"),
+    )
+}
+
+fn not_yours(fr: &str, en: &str) -> Refusal {
+    Refusal::new(C::NotYours, fr, en)
+}
+
+fn already_exists(position: u64, what: &str) -> Refusal {
+    Refusal::forbidden_by(
+        position,
+        C::AlreadyExists,
+        format!("« {what} » existe déjà (entrée {position}) ; choisir un autre identifiant"),
+        format!("`{what}` exists already (entry {position}); choose another id"),
+    )
+}
+
+/// A controller files for its own processings; an observer describes anybody's.
+fn own_processing(command: &Command, id: &str) -> Result<(), Refusal> {
+    let author = command.author()?;
+    let controller = command.register().processing(id).and_then(|p| p.controller.as_deref());
+    let describes = command.kind().roles().iter().any(|r| *r != Role::Controller && author.has(*r));
+    let acts = author.has(Role::Controller) && controller.is_none_or(|c| c == command.filing.iss);
+    if acts || describes {
+        return Ok(());
+    }
+    Err(not_yours(
+        "ce traitement relève d’un autre responsable",
+        "this processing is another controller's",
+    ))
+}
+
+/// What a kind filed `about` something needs: nothing more than `admit`, except that only
+/// the controller decides to generalise.
+fn decide_about(command: &Command) -> Result<Vec<Event>, Refusal> {
+    if command.kind() == Kind::GeneraliseDecide {
+        let about = &command.item().signed["about"];
+        let id = about["id"].as_str().unwrap_or_default();
+        let processing = match about["type"].as_str() {
+            Some("experiment") => {
+                command.register().experiment(id).map(|e| e.processing.clone()).unwrap_or_default()
+            }
+            _ => id.to_owned(),
+        };
+        own_processing(command, &processing)?;
+    }
+    Ok(vec![command.event()])
+}
