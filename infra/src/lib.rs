@@ -4,5 +4,9 @@
 //! `domain` decides; this crate holds the bytes, the time and the files. No HTTP and no
 //! configuration here: those are `api`'s.
 
-pub mod placeholder;
+pub mod clock;
+pub mod entropy;
+pub mod fsck;
+pub mod keystore;
 pub mod store;
+pub mod trust;

@@ -6,13 +6,13 @@
 
 use std::future::Future;
 
+use greffe_domain::date::Timestamp;
+use greffe_domain::encoding::Hash32;
+use greffe_domain::kind::{EventType, StreamType};
+use greffe_domain::seal::{FilingRef, Position, SealedEntry, StreamRef, TreeSize};
+
 use super::{
     AppendError, Batch, DisclosureRow, EntryRow, FilingKey, FilingRow, Head, RecordedFiling, Store,
-};
-use greffe_domain::date::Timestamp;
-
-use crate::placeholder::{
-    EventType, FilingRef, Hash32, Position, SealedEntry, StreamRef, StreamType, TreeSize,
 };
 
 /// The origin the suite expects.

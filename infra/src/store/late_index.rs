@@ -40,12 +40,13 @@ pub(super) struct LateIndex {
 }
 
 impl LateIndex {
-    /// `waiting`: keys of the rows from `complete_below` on; some may be in the table.
-    pub(super) fn new(waiting: impl IntoIterator<Item = Key>, complete_below: i64) -> Self {
+    /// `waiting`: keys of the rows from `complete_below` up to the ledger's size; some may be
+    /// in the table.
+    pub(super) fn new(waiting: impl IntoIterator<Item = Key>, size: i64) -> Self {
         Self {
             waiting: waiting.into_iter().collect(),
             cursor: (i64::MIN, i64::MIN),
-            round_started_at: complete_below,
+            round_started_at: size,
         }
     }
 
@@ -110,11 +111,11 @@ mod tests {
             rows.extend(added);
             index.apply(plan);
             // More than the capacity only after a restart, until the sweep has caught up.
-            assert!(index.waiting.len() <= 4 * CAPACITY);
+            assert!(index.waiting.len() <= 4 * CAPACITY, "{} wait", index.waiting.len());
             widest = widest.max(rows.len() as i64 - complete_below);
             if batch % 57 == 0 {
                 let reread = rows[complete_below as usize..].iter().copied();
-                let restarted = LateIndex::new(reread, complete_below);
+                let restarted = LateIndex::new(reread, rows.len() as i64);
                 assert!(
                     rows.iter().all(|k| table.contains(k) || restarted.waiting.contains(k)),
                     "a key was lost at restart after batch {batch}"

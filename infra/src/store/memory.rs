@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use greffe_domain::date::Timestamp;
+use greffe_domain::encoding::Hash32;
+use greffe_domain::kind::StreamType;
+use greffe_domain::seal::{Position, TreeSize};
 
 use super::{
     AppendError, Batch, DisclosureRow, EntryRow, Fault, FilingKey, FilingRow, Head, RecordedFiling,
     Store,
 };
-use greffe_domain::date::Timestamp;
-
-use crate::placeholder::{Hash32, Position, StreamType, TreeSize};
 
 #[derive(Debug)]
 pub struct MemoryStore {

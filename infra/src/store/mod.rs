@@ -14,16 +14,14 @@ mod memory;
 pub mod sqlite;
 
 use async_trait::async_trait;
+use greffe_domain::date::Timestamp;
+use greffe_domain::encoding::Hash32;
+use greffe_domain::kind::{EventType, StreamType};
+use greffe_domain::seal::{FilingRef, Position, SealedEntry, StreamRef, TreeSize};
 
 pub use fault::{Fault, FaultKind};
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
-
-use greffe_domain::date::Timestamp;
-
-use crate::placeholder::{
-    EventType, FilingRef, Hash32, Position, SealedEntry, StreamRef, StreamType, TreeSize,
-};
 
 /// How far a ledger goes, and the link of its last entry (zeros when it has none).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

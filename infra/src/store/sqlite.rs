@@ -16,19 +16,21 @@ use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use greffe_domain::date::Timestamp;
+use greffe_domain::encoding::Hash32;
+use greffe_domain::kind::{EventType, StreamType};
+use greffe_domain::seal::{FilingRef, Position, SealedEntry, StreamRef, TreeSize};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, ToSql, params};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::StrDeserializer;
 use tokio::sync::oneshot;
 
 use super::late_index::{self, LateIndex};
 use super::{
     AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow, Head,
     RecordedFiling, Store,
-};
-use greffe_domain::date::Timestamp;
-
-use crate::placeholder::{
-    EventType, FilingRef, Hash32, Position, SealedEntry, StreamRef, StreamType, TreeSize,
 };
 
 /// The ledger's file in its data directory.
@@ -503,7 +505,7 @@ impl Shared {
         connection: &Connection,
         digest: &Hash32,
     ) -> rusqlite::Result<Vec<i64>> {
-        let (hash, _) = late_index::key(digest.as_bytes(), 0);
+        let (hash, _) = late_index::key(&digest.0, 0);
         let mut positions =
             self.positions(connection, "disclosure_keys", |k| &k.disclosures, hash)?;
         let mut kept = connection.prepare_cached(
@@ -511,12 +513,10 @@ impl Shared {
         )?;
         let mut failed = None;
         positions.retain(|position| {
-            kept.query_row(params![position, digest.as_bytes()], |row| row.get(0)).unwrap_or_else(
-                |e| {
-                    failed = Some(e);
-                    false
-                },
-            )
+            kept.query_row(params![position, digest.0], |row| row.get(0)).unwrap_or_else(|e| {
+                failed = Some(e);
+                false
+            })
         });
         failed.map_or(Ok(positions), Err)
     }
@@ -530,6 +530,7 @@ impl Keys {
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<rusqlite::Result<_>>()?;
         let below = |name: &str| below.get(name).copied().unwrap_or(0);
+        let size = int(read_head(connection)?.size.0);
 
         let from = below("filing_keys");
         let filings = connection
@@ -539,17 +540,17 @@ impl Keys {
                 Ok(filing_key(text(row, 1)?, text(row, 2)?, position))
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        let filings = LateIndex::new(filings, from);
+        let filings = LateIndex::new(filings, size);
 
         let from = below("disclosure_keys");
         let disclosures = connection
             .prepare("SELECT position, digest FROM disclosures WHERE position >= ?1")?
             .query_map([from], |row| {
                 let position = unsigned(row.get(0)?, 0)?;
-                Ok(late_index::key(hash32(row, 1)?.as_bytes(), position))
+                Ok(late_index::key(&hash32(row, 1)?.0, position))
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        Ok(Self { filings, disclosures: LateIndex::new(disclosures, from) })
+        Ok(Self { filings, disclosures: LateIndex::new(disclosures, size) })
     }
 }
 
@@ -637,11 +638,8 @@ impl WriterThread {
         let keys = self.shared.keys.read().unwrap_or_else(PoisonError::into_inner);
         let filings =
             batch.filings.iter().map(|f| filing_key(&f.iss, &f.jti, f.first_position.0)).collect();
-        let disclosures = batch
-            .disclosures
-            .iter()
-            .map(|d| late_index::key(d.digest.as_bytes(), d.position.0))
-            .collect();
+        let disclosures =
+            batch.disclosures.iter().map(|d| late_index::key(&d.digest.0, d.position.0)).collect();
         let filings = keys.filings.plan(filings, size);
         let disclosures = keys.disclosures.plan(disclosures, size);
         drop(keys);
@@ -713,7 +711,7 @@ fn write(
         for position in shared.disclosures_of(&transaction, digest)? {
             transaction
                 .prepare_cached("DELETE FROM disclosures WHERE position = ?1 AND digest = ?2")?
-                .execute(params![position, digest.as_bytes()])?;
+                .execute(params![position, digest.0])?;
         }
     }
     insert(&transaction, "entries", ENTRY_COLUMNS, &batch.entries, |entry, values| {
@@ -725,10 +723,10 @@ fn write(
             integer(stream.version),
             text_value(event_type.as_str()),
             Bound(ValueRef::Integer(time.micros())),
-            filing.as_ref().map_or(Bound(ValueRef::Null), |f| blob(f.digest.as_bytes())),
+            filing.as_ref().map_or(Bound(ValueRef::Null), |f| blob(&f.digest.0)),
             filing.as_ref().map_or(Bound(ValueRef::Null), |f| integer(f.item.into())),
             text_value(&sealed.kid),
-            blob(sealed.link.as_bytes()),
+            blob(&sealed.link.0),
             blob(&sealed.signature),
             // Canonical JSON, hence UTF-8; SQLite keeps the bytes as they are.
             Bound(ValueRef::Text(&sealed.leaf)),
@@ -738,14 +736,14 @@ fn write(
         values.extend([
             integer(filing.first_position.0),
             integer(filing.items.into()),
-            blob(filing.digest.as_bytes()),
+            blob(&filing.digest.0),
             text_value(&filing.iss),
             text_value(&filing.jti),
             text_value(&filing.jwt),
         ]);
     })?;
     insert(&transaction, "disclosures", DISCLOSURE_COLUMNS, &batch.disclosures, |d, values| {
-        values.extend([integer(d.position.0), blob(d.digest.as_bytes()), text_value(&d.encoded)]);
+        values.extend([integer(d.position.0), blob(&d.digest.0), text_value(&d.encoded)]);
     })?;
     for (table, plan) in [("filing_keys", filings), ("disclosure_keys", disclosures)] {
         // Some may be there since before a restart.
@@ -940,7 +938,7 @@ fn entry_row(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
         filing,
         stream: StreamRef {
             id: row.get(2)?,
-            kind: StreamType::parse(stream_type)
+            kind: stream_type_of(stream_type)
                 .ok_or_else(|| damaged(1, format!("stream type `{stream_type}`")))?,
             version: unsigned(row.get(3)?, 3)?,
         },
@@ -948,6 +946,11 @@ fn entry_row(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
             .ok_or_else(|| damaged(4, format!("event type `{event_type}`")))?,
         time: Timestamp::from_micros(row.get(5)?),
     })
+}
+
+fn stream_type_of(name: &str) -> Option<StreamType> {
+    let name: StrDeserializer<'_, serde::de::value::Error> = name.into_deserializer();
+    StreamType::deserialize(name).ok()
 }
 
 fn filing_row(row: &Row<'_>) -> rusqlite::Result<FilingRow> {
