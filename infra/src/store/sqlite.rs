@@ -189,6 +189,8 @@ impl SqliteStore {
             .because(format!("it holds `{held}`")));
         }
         let keys = Keys::load(&connection).map_err(fault)?;
+        #[cfg(test)]
+        tests::fail_commits(&connection, &options);
         let shared = Arc::new(Shared::new(path, held, keys));
         let (jobs, queue) = mpsc::channel();
         let state = WriterThread {
@@ -584,6 +586,9 @@ fn sql_of_types(types: &[StreamType]) -> String {
 struct WriterOptions {
     /// Most pages the file may have; stands in for a full disk in tests.
     max_pages: Option<u32>,
+    /// This many of the commits to come fail.
+    #[cfg(test)]
+    failing_commits: Arc<std::sync::atomic::AtomicU32>,
 }
 
 struct WriterThread {
@@ -1019,6 +1024,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::error::Error;
+    use std::sync::atomic::Ordering::Relaxed;
 
     use super::*;
     use crate::store::contract::{self, ORIGIN, Sample};
@@ -1152,7 +1158,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let (store, mut sample) = filled(directory.path()).await;
         drop(store);
-        let options = WriterOptions { max_pages: Some(40) };
+        let options = WriterOptions { max_pages: Some(40), ..WriterOptions::default() };
         let store = SqliteStore::open_writer(directory.path(), None, options).expect("it opens");
         let fault = loop {
             let batch = sample.batch(50, 1);
@@ -1170,6 +1176,40 @@ mod tests {
         let batch = sample.batch(50, 1);
         sample.add(&batch);
         store.append(batch).await.expect("there is room again");
+        contract::compare(&store, &sample).await;
+    }
+
+    /// A commit hook that says no makes SQLite fail the COMMIT itself.
+    pub(super) fn fail_commits(connection: &Connection, options: &WriterOptions) {
+        let left = Arc::clone(&options.failing_commits);
+        connection.commit_hook(Some(move || {
+            left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
+        }));
+    }
+
+    #[tokio::test]
+    async fn a_failed_commit_is_settled_before_anything_else() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (store, mut sample) = filled(directory.path()).await;
+        drop(store);
+        let options = WriterOptions::default();
+        let failing = Arc::clone(&options.failing_commits);
+        let store = SqliteStore::open_writer(directory.path(), None, options).expect("it opens");
+        let batch = sample.batch(3, 1);
+        // The commit fails and the next one does not: it is known that nothing was applied.
+        failing.store(1, Relaxed);
+        let answer = store.append(batch.clone()).await;
+        assert!(matches!(answer, Err(AppendError::NotApplied(_))), "{answer:?}");
+        // The commit and all attempts to settle fail: nobody can tell until one succeeds.
+        failing.store(4, Relaxed);
+        let answer = store.append(batch.clone()).await;
+        assert!(matches!(answer, Err(AppendError::Unknown(_))), "{answer:?}");
+        assert!(store.head().await.is_err());
+        let answer = store.append(batch.clone()).await;
+        assert!(matches!(answer, Err(AppendError::NotApplied(_))), "{answer:?}");
+        assert_eq!(store.head().await.expect("settled"), sample.head());
+        sample.add(&batch);
+        store.append(batch).await.expect("an append");
         contract::compare(&store, &sample).await;
     }
 
