@@ -1,9 +1,8 @@
 //! Stand-in for the ledger service, in memory; deleted when the real one lands.
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
 use greffe_domain::aggregate::{self as agg, Aggregate};
 use greffe_domain::body;
 use greffe_domain::command::{Command, Context, KnownAccess, named_accesses, stream_of, unknown_author};
@@ -21,88 +20,20 @@ use greffe_domain::subject::{Pivot, SubjectRef};
 use greffe_domain::verdict::Verdict;
 use serde::Serialize;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultKind { InUse, ReadOnly, Full, Missing, AlreadyThere, OtherOrigin, NewerSchema, Corrupt, Unavailable }
-
-#[derive(Debug, thiserror::Error)]
-#[error("could not {attempted} on {on}")]
-pub struct Fault { kind: FaultKind, attempted: String, on: String, #[source] source: Option<Box<dyn std::error::Error + Send + Sync>> }
-impl Fault {
-    pub fn new(kind: FaultKind, attempted: impl Into<String>, on: impl Into<String>) -> Self { Self { kind, attempted: attempted.into(), on: on.into(), source: None } }
-    pub fn kind(&self) -> FaultKind { self.kind }
-    pub fn advice(&self) -> &'static str { "try again" }
-}
-
-#[derive(Debug, Clone)]
-pub struct EntryRow { pub position: Position, pub sealed: SealedEntry, pub filing: Option<FilingRef>, pub stream: StreamRef, pub event_type: EventType, pub time: Timestamp }
-impl EntryRow {
-    pub fn first_position(&self) -> Option<Position> {
-        let filing = self.filing?;
-        Some(Position(self.position.0 - u64::from(filing.item)))
-    }
-}
-#[derive(Debug, Clone)]
-pub struct FilingRow { pub first_position: Position, pub items: u32, pub digest: Hash32, pub iss: String, pub jti: String, pub jwt: String }
-#[derive(Debug, Clone)]
-pub struct DisclosureRow { pub position: Position, pub digest: Hash32, pub encoded: String }
-#[derive(Debug, Clone, Copy)]
-pub struct Head { pub size: TreeSize, pub link: Hash32 }
-
-#[async_trait]
-pub trait Store: Send + Sync {
-    fn origin(&self) -> &str;
-    async fn head(&self) -> Result<Head, Fault>;
-    async fn entries(&self, from: Position, limit: usize) -> Result<Vec<EntryRow>, Fault>;
-    async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault>;
-    async fn stream(&self, stream: StreamType, id: &str) -> Result<Vec<EntryRow>, Fault>;
-    async fn size_at(&self, time: Timestamp) -> Result<TreeSize, Fault>;
-    async fn filing(&self, first_position: Position) -> Result<Option<FilingRow>, Fault>;
-    async fn disclosures(&self, from: Position, until: Position) -> Result<Vec<DisclosureRow>, Fault>;
-    async fn disclosures_at(&self, positions: &[Position]) -> Result<Vec<DisclosureRow>, Fault>;
-}
-
-#[derive(Default)]
-struct Mem { origin: String, rows: RwLock<(Vec<EntryRow>, Vec<FilingRow>, Vec<DisclosureRow>)> }
-#[async_trait]
-impl Store for Mem {
-    fn origin(&self) -> &str { &self.origin }
-    async fn head(&self) -> Result<Head, Fault> {
-        let r = self.rows.read().unwrap();
-        Ok(Head { size: TreeSize(r.0.len() as u64), link: r.0.last().map_or(Hash32::ZERO, |e| e.sealed.link) })
-    }
-    async fn entries(&self, from: Position, limit: usize) -> Result<Vec<EntryRow>, Fault> {
-        Ok(self.rows.read().unwrap().0.iter().skip(from.0 as usize).take(limit).cloned().collect())
-    }
-    async fn entry(&self, p: Position) -> Result<Option<EntryRow>, Fault> { Ok(self.rows.read().unwrap().0.get(p.0 as usize).cloned()) }
-    async fn stream(&self, s: StreamType, id: &str) -> Result<Vec<EntryRow>, Fault> {
-        Ok(self.rows.read().unwrap().0.iter().filter(|e| e.stream.kind == s && e.stream.id == id).cloned().collect())
-    }
-    async fn size_at(&self, t: Timestamp) -> Result<TreeSize, Fault> {
-        Ok(TreeSize(self.rows.read().unwrap().0.partition_point(|e| e.time <= t) as u64))
-    }
-    async fn filing(&self, p: Position) -> Result<Option<FilingRow>, Fault> {
-        Ok(self.rows.read().unwrap().1.iter().find(|f| f.first_position == p).cloned())
-    }
-    async fn disclosures(&self, from: Position, until: Position) -> Result<Vec<DisclosureRow>, Fault> {
-        Ok(self.rows.read().unwrap().2.iter().filter(|d| (from..until).contains(&d.position)).cloned().collect())
-    }
-    async fn disclosures_at(&self, ps: &[Position]) -> Result<Vec<DisclosureRow>, Fault> {
-        Ok(self.rows.read().unwrap().2.iter().filter(|d| ps.contains(&d.position)).cloned().collect())
-    }
-}
+pub use greffe_infra::store::{Store, MemoryStore, EntryRow, FilingRow, DisclosureRow, Head, Batch, Fault, FaultKind};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
     #[error(transparent)] Refused(Refusal),
-    #[error(transparent)] Fault(Fault),
-    #[error(transparent)] Unknown(Fault),
+    #[error("the filing was not recorded")] NotRecorded(#[source] Arc<Fault>),
+    #[error("it is not known whether the filing was recorded")] Unknown(#[source] Arc<Fault>),
 }
 pub type OpenError = Fault;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Receipt {
     pub origin: String, pub position: Position, pub link: Hash32, pub signature: String, pub key: String, pub time: Timestamp,
-    pub filing: Option<Hash32>, pub leaf: serde_json::Value,
+    pub filing: Option<Hash32>, pub leaf: Box<serde_json::value::RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")] pub verdict: Option<Verdict>,
     #[serde(skip_serializing_if = "Option::is_none")] pub valid_until: Option<Timestamp>,
 }
@@ -110,7 +41,7 @@ pub struct Receipt {
 pub struct SignedHead { pub origin: String, pub size: TreeSize, pub link: Hash32, pub signature: String, pub key: String, pub time: Timestamp }
 
 struct State { register: Arc<Register>, streams: HashMap<(StreamType, String), Vec<Event>>, jtis: HashMap<(String, String), (Hash32, Vec<Receipt>)>, last: Timestamp, prev: Hash32, accesses: HashMap<u64, KnownAccess> }
-struct Inner { origin: String, clock: ClockKind, key: SecretKey, mem: Mem, state: Mutex<State> }
+struct Inner { origin: String, clock: ClockKind, key: SecretKey, mem: MemoryStore, state: Mutex<State> }
 #[derive(Clone)]
 pub struct Ledger(Arc<Inner>);
 
@@ -122,11 +53,11 @@ impl Ledger {
         let opened_at = Timestamp::parse("1900-01-01T00:00:00Z").unwrap();
         let ledger = Self(Arc::new(Inner {
             origin: origin.into(), clock, key: key.clone(),
-            mem: Mem { origin: origin.into(), ..Default::default() },
+            mem: MemoryStore::new(origin),
             state: Mutex::new(State { register: Arc::new(Register::new()), streams: HashMap::new(), jtis: HashMap::new(), last: opened_at, prev: Hash32::ZERO, accesses: HashMap::new() }),
         }));
         let e = Event::LedgerOpened(LedgerOpened { origin: origin.into(), ledger_key: key.public().clone(), registrar: registrar.into(), registrar_key: rk.public().clone(), clock, opened_at });
-        ledger.put(&mut ledger.0.state.lock().unwrap(), e, None, (StreamType::Ledger, origin.into()), opened_at).unwrap();
+        { let mut s = ledger.0.state.lock().unwrap(); let (row, _) = ledger.put(&mut s, e, None, (StreamType::Ledger, origin.into()), opened_at).unwrap(); ledger.append(Head { size: TreeSize(0), link: Hash32::ZERO }, vec![row], vec![], vec![]); }
         Ok(ledger)
     }
     pub async fn open(_: &Path) -> Result<Self, OpenError> { Err(Fault::new(FaultKind::Missing, "open the ledger", "the stub")) }
@@ -134,7 +65,7 @@ impl Ledger {
     pub fn clock(&self) -> ClockKind { self.0.clock }
     pub fn now(&self) -> Timestamp { self.0.state.lock().unwrap().last }
     pub fn registrar_key(_: &Path) -> Result<SecretKey, Fault> { Ok(simulated_party_key("greffe")) }
-    fn put(&self, s: &mut State, event: Event, filing: Option<FilingRef>, stream: (StreamType, String), time: Timestamp) -> Result<Receipt, Refusal> {
+    fn put(&self, s: &mut State, event: Event, filing: Option<FilingRef>, stream: (StreamType, String), time: Timestamp) -> Result<(EntryRow, Receipt), Refusal> {
         let events = s.streams.entry(stream.clone()).or_default();
         let position = Position(s.register.size());
         let sr = StreamRef { id: stream.1, kind: stream.0, version: events.len() as u64 + 1 };
@@ -150,8 +81,11 @@ impl Ledger {
         s.prev = l;
         s.last = time;
         let receipt = Receipt { origin: self.0.origin.clone(), position, link: l, signature: base64url(&sealed.signature), key: sealed.kid.clone(), time, filing: filing.map(|f| f.digest), leaf: serde_json::from_slice(&leaf).unwrap(), verdict, valid_until: None };
-        self.0.mem.rows.write().unwrap().0.push(EntryRow { position, sealed, filing, stream: sr, event_type: event.event_type(), time });
-        Ok(receipt)
+        Ok((EntryRow { position, sealed, filing, stream: sr, event_type: event.event_type(), time }, receipt))
+    }
+    fn append(&self, expected: Head, entries: Vec<EntryRow>, filings: Vec<FilingRow>, disclosures: Vec<DisclosureRow>) {
+        use futures_util::FutureExt;
+        self.0.mem.append(Batch { expected, entries, filings, disclosures, erased: vec![] }).now_or_never().expect("memory").expect("append");
     }
     pub async fn submit(&self, text: &str) -> Result<Vec<Receipt>, SubmitError> {
         self.submit_sync(text).map_err(SubmitError::Refused)
@@ -172,6 +106,8 @@ impl Ledger {
         let time = Timestamp::from_unix_seconds(filing.iat);
         if time < s.last { return Err(Refusal::new(C::TimeWentBack, "l’heure recule", "time went back")); }
         let mut receipts = Vec::new();
+        let (mut rows, mut disclosures) = (Vec::new(), Vec::new());
+        let expected = Head { size: TreeSize(s.register.size()), link: s.prev };
         let first = s.register.size();
         for item in 0..filing.items.len() {
             let position = Position(s.register.size());
@@ -188,15 +124,17 @@ impl Ledger {
             };
             drop(command);
             for e in out {
-                receipts.push(self.put(&mut s, e, Some(FilingRef { digest: filing.digest, item: item as u32 }), (st, id.clone()), time)?);
+                let (row, receipt) = self.put(&mut s, e, Some(FilingRef { digest: filing.digest, item: item as u32 }), (st, id.clone()), time)?;
+                rows.push(row);
+                receipts.push(receipt);
             }
-            let mut rows = self.0.mem.rows.write().unwrap();
             for d in &filing.items[item].disclosures {
                 let d = &filing.disclosures[*d];
-                rows.2.push(DisclosureRow { position, digest: Hash32(base64url_decode(d.digest_str()).unwrap().try_into().unwrap()), encoded: d.encoded().to_owned() });
+                disclosures.push(DisclosureRow { position, digest: Hash32(base64url_decode(d.digest_str()).unwrap().try_into().unwrap()), encoded: d.encoded().to_owned() });
             }
         }
-        self.0.mem.rows.write().unwrap().1.push(FilingRow { first_position: Position(first), items: filing.items.len() as u32, digest: filing.digest, iss: filing.iss.clone(), jti: filing.jti.clone(), jwt: filing.jwt.clone() });
+        let filings = vec![FilingRow { first_position: Position(first), items: filing.items.len() as u32, digest: filing.digest, iss: filing.iss.clone(), jti: filing.jti.clone(), jwt: filing.jwt.clone() }];
+        self.append(expected, rows, filings, disclosures);
         s.jtis.insert((filing.iss.clone(), filing.jti.clone()), (filing.digest, receipts.clone()));
         Ok(receipts)
     }
@@ -220,6 +158,6 @@ impl Ledger {
     pub async fn size_at(&self, time: Timestamp) -> Result<u64, Fault> { Ok(self.0.mem.size_at(time).await?.0) }
     pub fn store(&self) -> &dyn Store { &self.0.mem }
     pub fn subject_reference(&self, pivot: &Pivot) -> Result<SubjectRef, Refusal> { greffe_domain::subject::reference(&[9; 32], pivot) }
-    pub async fn rotate_key(&self) -> Result<Receipt, SubmitError> { Err(SubmitError::Fault(Fault::new(FaultKind::Unavailable, "rotate", "stub"))) }
+    pub async fn rotate_key(&self) -> Result<Receipt, SubmitError> { Err(SubmitError::NotRecorded(Arc::new(Fault::new(FaultKind::Unavailable, "rotate", "stub")))) }
     pub async fn shutdown(self) {}
 }
