@@ -664,10 +664,10 @@ impl WriterThread {
         self.checkpoint_owed |= !batch.erased.is_empty();
         if self.checkpoint_owed {
             // A reader may hold the log back: the next append tries again.
-            self.checkpoint_owed = self
+            self.checkpoint_owed = !self
                 .connection
                 .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
-                .map_or(true, |busy| busy != 0);
+                .is_ok_and(|busy| busy == 0);
         }
         Ok(())
     }
