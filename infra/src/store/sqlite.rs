@@ -112,8 +112,8 @@ struct Shared {
     keys: RwLock<Keys>,
 }
 
-/// The two late indexes. In a store opened for reading only they stay empty and the tables
-/// are searched with the rows that may be missing from them.
+/// The two late indexes. A store opened for reading only reads them once: a filing recorded
+/// later is not found by its key there, though it is by its position.
 struct Keys {
     filings: LateIndex,
     disclosures: LateIndex,
