@@ -894,9 +894,10 @@ fn read_version(connection: &Connection) -> rusqlite::Result<usize> {
 
 /// Applies the steps that are missing, each in a transaction; the first with the origin.
 fn migrate(connection: &mut Connection, origin: Option<&str>) -> rusqlite::Result<()> {
-    for step in read_version(connection)?..MIGRATIONS.len() {
+    let applied = read_version(connection)?;
+    for (step, sql) in MIGRATIONS.iter().enumerate().skip(applied) {
         let transaction = connection.transaction()?;
-        transaction.execute_batch(MIGRATIONS[step])?;
+        transaction.execute_batch(sql)?;
         if step == 0
             && let Some(origin) = origin
         {
