@@ -263,7 +263,7 @@ impl Ledger {
 
     /// Tree size at a time: entries recorded at it or before.
     pub async fn size_at(&self, time: Timestamp) -> Result<TreeSize, Fault> {
-        self.inner.store.size_at(time.micros()).await
+        self.inner.store.size_at(time).await
     }
 
     /// Reads one filing and checks its author's signature. No state is decided on.
@@ -417,7 +417,7 @@ pub async fn open_ledger(
     let leaf = PendingEntry {
         event: &event,
         filing: None,
-        nonce: Nonces::default().next()?,
+        nonce: Nonces::default().draw()?,
         origin: &origin,
         position: Position(0),
         prev: greffe_domain::encoding::Hash32::ZERO,

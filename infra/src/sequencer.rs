@@ -477,7 +477,7 @@ impl Sequencer {
         let leaf = PendingEntry {
             event: &staged.event,
             filing,
-            nonce: self.nonces.next().map_err(not_recorded)?,
+            nonce: self.nonces.draw().map_err(not_recorded)?,
             origin: &self.origin,
             position,
             prev: self.head.link,
