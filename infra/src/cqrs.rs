@@ -12,7 +12,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use cqrs_es::event_sink::EventSink;
-use cqrs_es::{AggregateContext, AggregateError, CqrsFramework, DomainEvent, EventEnvelope, EventStore};
+use cqrs_es::{
+    AggregateContext, AggregateError, CqrsFramework, DomainEvent, EventEnvelope, EventStore,
+};
 use greffe_domain::aggregate::{self, Aggregate};
 use greffe_domain::command::Command;
 use greffe_domain::event::Event;
@@ -182,10 +184,10 @@ impl Staging {
     }
 
     fn restore_as<A: Adaptable>(&mut self, id: &str, event: &Event) {
-        let slot = self.slots.entry((A::TYPE, id.to_owned())).or_insert_with(|| Slot {
-            version: 0,
-            state: Arc::new(A::default()),
-        });
+        let slot = self
+            .slots
+            .entry((A::TYPE, id.to_owned()))
+            .or_insert_with(|| Slot { version: 0, state: Arc::new(A::default()) });
         let mut state = state_of::<A>(slot);
         state.evolve(event);
         slot.version += 1;
@@ -204,7 +206,12 @@ impl Staging {
     pub fn stage_ledger_event(&mut self, id: &str, event: Event) {
         self.count_ledger_event(id);
         let version = self.slots[&(StreamType::Ledger, id.to_owned())].version;
-        self.staged.push(StagedEvent { stream: StreamType::Ledger, id: id.to_owned(), version, event });
+        self.staged.push(StagedEvent {
+            stream: StreamType::Ledger,
+            id: id.to_owned(),
+            version,
+            event,
+        });
     }
 }
 

@@ -33,7 +33,7 @@ impl Default for Nonces {
 
 impl Nonces {
     /// A nonce never given before.
-    pub fn next(&mut self) -> Result<[u8; 16], Fault> {
+    pub fn draw(&mut self) -> Result<[u8; 16], Fault> {
         if self.used == BULK {
             fill(self.drawn.as_flattened_mut())?;
             self.used = 0;
@@ -53,7 +53,7 @@ mod tests {
     fn no_nonce_is_given_twice() {
         let mut nonces = Nonces::default();
         let drawn: HashSet<[u8; 16]> =
-            (0..3 * BULK).map(|_| nonces.next().expect("randomness")).collect();
+            (0..3 * BULK).map(|_| nonces.draw().expect("randomness")).collect();
         assert_eq!(drawn.len(), 3 * BULK);
         assert!(!drawn.contains(&[0; 16]));
     }

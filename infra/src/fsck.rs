@@ -220,8 +220,7 @@ impl<'a> Check<'a> {
         disclosures: Vec<DisclosureRow>,
     ) -> Result<(), FsckError> {
         // What takes time, on all cores; what depends on the row before, afterwards.
-        let leaves: Vec<Result<Leaf, Damage>> =
-            entries.par_iter().map(|entry| read_leaf(entry)).collect();
+        let leaves: Vec<Result<Leaf, Damage>> = entries.par_iter().map(read_leaf).collect();
         let digests: Vec<Option<Damage>> = filings.par_iter().map(check_filing).collect();
         let mut disclosures = disclosures.into_iter().peekable();
         let mut filings = filings.into_iter().zip(digests).peekable();
@@ -439,7 +438,7 @@ impl<'a> Check<'a> {
             self.checked.disclosures += 1;
         }
         for digest in standing {
-            if !self.erased.get(&digest).is_some_and(|by| *by > position) {
+            if self.erased.get(&digest).is_none_or(|by| *by <= position) {
                 let reason = "a value of this entry is missing, and no erasure names it";
                 return Err(damage("disclosures", position, "encoded", reason));
             }

@@ -5,8 +5,12 @@
 //! configuration here: those are `api`'s.
 
 pub mod clock;
+pub mod cqrs;
 pub mod entropy;
 pub mod fsck;
 pub mod keystore;
+pub mod ledger;
+pub mod receipt;
+pub mod sequencer;
 pub mod store;
 pub mod trust;

@@ -270,9 +270,8 @@ impl Sequencer {
                 }
                 Job::Record { filings: job, reply } => {
                     self.commands.staging().mark();
-                    let outcome = self
-                        .stage(&job, &recorded, &mut batch, &mut filings, &mut in_batch)
-                        .await;
+                    let outcome =
+                        self.stage(&job, &recorded, &mut batch, &mut filings, &mut in_batch).await;
                     (outcome, reply)
                 }
             };
@@ -288,9 +287,16 @@ impl Sequencer {
             }
             // A new key signs only what comes after its entry: end the batch there.
             if next_key.is_some() {
-                self.commit(std::mem::take(&mut batch), std::mem::take(&mut filings), std::mem::take(&mut waiting)).await;
+                self.commit(
+                    std::mem::take(&mut batch),
+                    std::mem::take(&mut filings),
+                    std::mem::take(&mut waiting),
+                )
+                .await;
                 in_batch.clear();
-                if let Some(key) = next_key.take() && self.in_step {
+                if let Some(key) = next_key.take()
+                    && self.in_step
+                {
                     self.key = key.clone();
                     *self.published.key.write().expect("no writer panics with this lock") = key;
                 }
@@ -380,8 +386,14 @@ impl Sequencer {
                 Err(Refusal::forbidden_by(
                     last,
                     C::TimeWentBack,
-                    format!("l’horloge simulée en est déjà à {} (entrée {last}) : `iat` ne recule jamais", self.last_time),
-                    format!("the simulated clock already shows {} (entry {last}): `iat` never goes back", self.last_time),
+                    format!(
+                        "l’horloge simulée en est déjà à {} (entrée {last}) : `iat` ne recule jamais",
+                        self.last_time
+                    ),
+                    format!(
+                        "the simulated clock already shows {} (entry {last}): `iat` never goes back",
+                        self.last_time
+                    ),
                 ))
             }
         }
@@ -465,7 +477,7 @@ impl Sequencer {
         let leaf = PendingEntry {
             event: &staged.event,
             filing,
-            nonce: self.nonces.next().map_err(not_recorded)?,
+            nonce: self.nonces.draw().map_err(not_recorded)?,
             origin: &self.origin,
             position,
             prev: self.head.link,
@@ -490,7 +502,11 @@ impl Sequencer {
         })
     }
 
-    fn stage_rotation(&mut self, key: &SecretKey, batch: &mut Vec<Linked>) -> Result<(), SubmitError> {
+    fn stage_rotation(
+        &mut self,
+        key: &SecretKey,
+        batch: &mut Vec<Linked>,
+    ) -> Result<(), SubmitError> {
         let event = Event::LedgerKeyRotated { ledger_key: key.public().clone() };
         let staged = {
             let mut staging = self.commands.staging();
@@ -506,7 +522,11 @@ impl Sequencer {
     }
 
     /// The accesses a body names, from this batch or the store.
-    async fn known_accesses(&self, body: &Body, batch: &[Linked]) -> Result<Vec<KnownAccess>, Fault> {
+    async fn known_accesses(
+        &self,
+        body: &Body,
+        batch: &[Linked],
+    ) -> Result<Vec<KnownAccess>, Fault> {
         let mut known = Vec::new();
         for position in named_accesses(body) {
             let event = match batch.iter().find(|l| l.position == position) {
@@ -710,7 +730,8 @@ impl Sequencer {
     /// Makes a durable batch visible.
     fn publish(&mut self, batch: &[Linked]) {
         {
-            let mut register = self.published.register.write().expect("no writer panics with this lock");
+            let mut register =
+                self.published.register.write().expect("no writer panics with this lock");
             for linked in batch {
                 register.apply(linked.position.0, linked.time, &linked.staged.event);
             }
@@ -782,11 +803,7 @@ impl Sequencer {
 }
 
 /// The receipt of an entry recorded earlier.
-pub async fn receipt_of(
-    store: &dyn Store,
-    origin: &str,
-    row: EntryRow,
-) -> Result<Receipt, Fault> {
+pub async fn receipt_of(store: &dyn Store, origin: &str, row: EntryRow) -> Result<Receipt, Fault> {
     let event = read_event(store, &row).await?;
     Ok(Receipt {
         origin: origin.to_owned(),
@@ -815,13 +832,17 @@ pub fn check_live_key(register: &Register, iss: &str, kid: &str) -> Result<(), R
             Some(position) => Err(Refusal::forbidden_by(
                 position,
                 C::KeyRevoked,
-                format!("cette clé est révoquée depuis l’entrée {position} ; signer avec une autre"),
+                format!(
+                    "cette clé est révoquée depuis l’entrée {position} ; signer avec une autre"
+                ),
                 format!("this key has been revoked since entry {position}; sign with another"),
             )),
         },
         _ => Err(Refusal::new(
             C::KeyUnknown,
-            format!("cette clé n’est pas inscrite pour « {iss} » ; demander son inscription au greffe"),
+            format!(
+                "cette clé n’est pas inscrite pour « {iss} » ; demander son inscription au greffe"
+            ),
             format!("this key is not enrolled for `{iss}`; ask the registrar to enrol it"),
         )),
     }
@@ -832,11 +853,7 @@ fn erased_by(event: &Event) -> Vec<Hash32> {
     let Some(Body::EraseSubject(erased)) = event.filed().map(|f| &*f.body) else {
         return Vec::new();
     };
-    erased
-        .digests
-        .iter()
-        .filter_map(|d| base64url_decode(d)?.try_into().ok().map(Hash32))
-        .collect()
+    erased.digests.iter().filter_map(|d| base64url_decode(d)?.try_into().ok().map(Hash32)).collect()
 }
 
 /// Why a batch was not appended.
@@ -895,4 +912,3 @@ fn refuse_all(group: Vec<Job>, fault: &Arc<Fault>) {
         let _ = reply_of(job).send(Err(SubmitError::NotRecorded(Arc::clone(fault))));
     }
 }
-

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use greffe_domain::refusal::{FieldError, Refusal, RefusalCode as C, Words};
 use greffe_infra::store::{Fault, FaultKind};
 
-use crate::ledger::SubmitError;
+use greffe_infra::sequencer::SubmitError;
 use crate::words::{Lang, problem_words};
 
 /// Why a request was not answered as asked.

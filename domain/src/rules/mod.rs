@@ -416,7 +416,8 @@ pub fn valid_until(case: &Case<'_>, view: View<'_>) -> Option<LegalDate> {
         .pop()
         .and_then(|d| d.rendered.data.until.as_ref()?.interval().latest);
     let experiment = question.experiment.and_then(|(_, experiment)| {
-        let extended = view.known(&experiment.expansions).iter().rev().find_map(|e| e.data.end.as_ref());
+        let extended =
+            view.known(&experiment.expansions).iter().rev().find_map(|e| e.data.end.as_ref());
         let launched = view.known(&experiment.launches).last().and_then(|l| l.data.end.as_ref());
         extended.or(launched)?.interval().latest
     });

@@ -112,8 +112,8 @@ struct Shared {
     keys: RwLock<Keys>,
 }
 
-/// The two late indexes. In a store opened for reading only they stay empty and the tables
-/// are searched with the rows that may be missing from them.
+/// The two late indexes. A store opened for reading only reads them once: a filing recorded
+/// later is not found by its key there, though it is by its position.
 struct Keys {
     filings: LateIndex,
     disclosures: LateIndex,
@@ -664,10 +664,10 @@ impl WriterThread {
         self.checkpoint_owed |= !batch.erased.is_empty();
         if self.checkpoint_owed {
             // A reader may hold the log back: the next append tries again.
-            self.checkpoint_owed = self
+            self.checkpoint_owed = !self
                 .connection
                 .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
-                .map_or(true, |busy| busy != 0);
+                .is_ok_and(|busy| busy == 0);
         }
         Ok(())
     }
@@ -894,9 +894,10 @@ fn read_version(connection: &Connection) -> rusqlite::Result<usize> {
 
 /// Applies the steps that are missing, each in a transaction; the first with the origin.
 fn migrate(connection: &mut Connection, origin: Option<&str>) -> rusqlite::Result<()> {
-    for step in read_version(connection)?..MIGRATIONS.len() {
+    let applied = read_version(connection)?;
+    for (step, sql) in MIGRATIONS.iter().enumerate().skip(applied) {
         let transaction = connection.transaction()?;
-        transaction.execute_batch(MIGRATIONS[step])?;
+        transaction.execute_batch(sql)?;
         if step == 0
             && let Some(origin) = origin
         {
