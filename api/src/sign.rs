@@ -63,7 +63,8 @@ impl Draft {
         let kind = required(&members, "kind")?;
         let kind = Kind::parse(&kind).ok_or_else(|| unknown("kind", &kind))?;
         let evidence = required(&members, "evidence")?;
-        let evidence = EvidenceKind::parse(&evidence).ok_or_else(|| unknown("evidence", &evidence))?;
+        let evidence =
+            EvidenceKind::parse(&evidence).ok_or_else(|| unknown("evidence", &evidence))?;
         Ok(Self {
             iss: required(&members, "iss")?,
             kind,

@@ -68,8 +68,10 @@ struct ProblemText {
 
 type Texts<T> = LazyLock<HashMap<String, T>>;
 
-static PROBLEMS_FR: Texts<ProblemText> = LazyLock::new(|| read(include_str!("../locales/fr/problems.json")));
-static PROBLEMS_EN: Texts<ProblemText> = LazyLock::new(|| read(include_str!("../locales/en/problems.json")));
+static PROBLEMS_FR: Texts<ProblemText> =
+    LazyLock::new(|| read(include_str!("../locales/fr/problems.json")));
+static PROBLEMS_EN: Texts<ProblemText> =
+    LazyLock::new(|| read(include_str!("../locales/en/problems.json")));
 static PAGE_FR: Texts<String> = LazyLock::new(|| read(include_str!("../locales/fr/page.json")));
 static PAGE_EN: Texts<String> = LazyLock::new(|| read(include_str!("../locales/en/page.json")));
 

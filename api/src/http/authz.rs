@@ -78,7 +78,11 @@ pub fn reach(route: Route, reader: &Reader) -> Reach {
             }
         }
         Route::Judgements => {
-            if has(Role::Regulator) { Reach::Everything } else { Reach::Own }
+            if has(Role::Regulator) {
+                Reach::Everything
+            } else {
+                Reach::Own
+            }
         }
         Route::Subjects => {
             if has(Role::Controller) || has(Role::SubjectDesk) {
@@ -157,9 +161,10 @@ impl FromRequestParts<Shared> for Reader {
         // Roles are those of now, not of when the token was given; so are keys.
         let roles = app.ledger.with_register(|r| r.party(&party.id).map(|p| p.roles.clone()));
         let live = app.ledger.with_register(|r| {
-            party.kid.as_deref().is_none_or(|kid| {
-                r.key(kid).is_some_and(|(_, _, key)| key.revoked.is_none())
-            })
+            party
+                .kid
+                .as_deref()
+                .is_none_or(|kid| r.key(kid).is_some_and(|(_, _, key)| key.revoked.is_none()))
         });
         match roles {
             Some(roles) if live => Ok(Self::Party { id: party.id, roles }),

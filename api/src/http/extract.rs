@@ -25,7 +25,7 @@ const DEFAULT_LIMIT: usize = 100;
 /// The query, each name once; unknown names are refused by `only`.
 pub struct Params(HashMap<String, String>);
 
-impl<S: Sync> FromRequestParts<S> for Params {
+impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
@@ -78,9 +78,7 @@ impl Params {
 
     pub fn limit(&self) -> Result<usize, Problem> {
         let read = |t: &str| t.parse::<usize>().ok().filter(|n| (1..=MAX_LIMIT).contains(n));
-        Ok(self
-            .parsed("limit", read, "de 1 à 1 000", "from 1 to 1,000")?
-            .unwrap_or(DEFAULT_LIMIT))
+        Ok(self.parsed("limit", read, "de 1 à 1 000", "from 1 to 1,000")?.unwrap_or(DEFAULT_LIMIT))
     }
 
     /// A value of a list or a shape, or a problem that names the parameter.
@@ -148,7 +146,7 @@ impl Known {
 /// The reader's language.
 pub struct Language(pub Lang);
 
-impl<S: Sync> FromRequestParts<S> for Language {
+impl<S: Send + Sync> FromRequestParts<S> for Language {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
@@ -162,7 +160,7 @@ impl<S: Sync> FromRequestParts<S> for Language {
 /// A body of at most 8 MiB, UTF-8.
 pub struct Text(pub String);
 
-impl<S: Sync> FromRequest<S> for Text {
+impl<S: Send + Sync> FromRequest<S> for Text {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
@@ -189,7 +187,7 @@ impl<S: Sync> FromRequest<S> for Text {
 /// A JSON body, read strictly.
 pub struct Json(pub Value);
 
-impl<S: Sync> FromRequest<S> for Json {
+impl<S: Send + Sync> FromRequest<S> for Json {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {

@@ -16,7 +16,7 @@ mod judgements;
 mod openapi;
 mod page;
 pub mod problem;
-mod queries;
+pub mod queries;
 mod register;
 mod stats;
 mod subjects;

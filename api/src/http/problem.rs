@@ -9,8 +9,8 @@ use axum::response::{IntoResponse, Response};
 use greffe_domain::refusal::{FieldError, Refusal, RefusalCode as C, Words};
 use greffe_infra::store::{Fault, FaultKind};
 
-use greffe_infra::sequencer::SubmitError;
 use crate::words::{Lang, problem_words};
+use greffe_infra::sequencer::SubmitError;
 
 /// Why a request was not answered as asked.
 #[derive(Debug, Clone)]

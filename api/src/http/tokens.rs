@@ -144,7 +144,10 @@ pub async fn create(State(app): State<Shared>, Text(text): Text) -> Result<Respo
         return Err(Refusal::at(
             "/aud",
             C::AudMismatch,
-            format!("cette demande vise un autre registre ; celui-ci est « {} »", app.ledger.origin()),
+            format!(
+                "cette demande vise un autre registre ; celui-ci est « {} »",
+                app.ledger.origin()
+            ),
             format!("this request is for another ledger; this one is `{}`", app.ledger.origin()),
         )
         .into());

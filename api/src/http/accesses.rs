@@ -1,0 +1,356 @@
+//! `GET /v1/accesses`: who saw what under which basis, then and now.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use greffe_domain::body::{Concealed, Measure};
+use greffe_domain::date::{Interval, LegalDate};
+use greffe_domain::event::At;
+use greffe_domain::kind::{EventType, StreamType};
+use greffe_domain::refusal::{Refusal, RefusalCode as C};
+use greffe_domain::register::Register;
+use greffe_domain::rules::CURRENT;
+use greffe_domain::subject::SubjectRef;
+use greffe_domain::verdict::{Outcome, Verdict};
+use greffe_domain::vocabulary::{Category, LegalBasis, Purpose, Role, RuleCode};
+use serde_json::{Value, json};
+
+use super::authz::{Reach, Reader, Route, admit};
+use super::problem::Problem;
+use super::queries::{self, Recorded};
+use super::{Language, Params, Shared};
+use crate::words::Lang;
+
+/// What is searched for. Verdict and finding are those of now: what a reader acts on.
+pub struct Filter {
+    subject: Option<String>,
+    party: Option<String>,
+    site: Option<String>,
+    processing: Option<String>,
+    purpose: Option<Purpose>,
+    category: Option<Category>,
+    basis: Option<LegalBasis>,
+    verdict: Option<Outcome>,
+    finding: Option<RuleCode>,
+    from: Option<LegalDate>,
+    to: Option<LegalDate>,
+}
+
+pub const PARAMS: &[&str] = &[
+    "subject",
+    "party",
+    "site",
+    "processing",
+    "purpose",
+    "category",
+    "basis",
+    "verdict",
+    "finding",
+    "from",
+    "to",
+    "known_at",
+    "cursor",
+    "limit",
+];
+
+fn code<T>(params: &Params, name: &str, read: fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+    params.parsed(name, read, "un code de /v1/vocabulary", "a code of /v1/vocabulary")
+}
+
+impl Filter {
+    fn read(params: &Params) -> Result<Self, Problem> {
+        let text = |name: &str| params.text(name).map(str::to_owned);
+        let outcome = |t: &str| serde_json::from_value(Value::from(t)).ok();
+        Ok(Self {
+            subject: params.parsed(
+                "subject",
+                |t| SubjectRef::parse(t).map(|s| s.to_string()),
+                "une référence de personne",
+                "a subject reference",
+            )?,
+            party: text("party"),
+            site: text("site"),
+            processing: text("processing"),
+            purpose: code(params, "purpose", Purpose::parse)?,
+            category: code(params, "category", Category::parse)?,
+            basis: code(params, "basis", LegalBasis::parse)?,
+            verdict: code(params, "verdict", outcome)?,
+            finding: code(params, "finding", RuleCode::parse)?,
+            from: params.date("from")?,
+            to: params.date("to")?,
+        })
+    }
+
+    /// What can be told before judging again.
+    fn matches(&self, recorded: &Recorded<'_>) -> bool {
+        let access = recorded.access;
+        let is = |wanted: &Option<String>, value: Option<&str>| {
+            wanted.as_deref().is_none_or(|w| value == Some(w))
+        };
+        let party = self.party.as_deref().is_none_or(|p| {
+            access.recipient.party == p
+                || access.discloser.as_deref() == Some(p)
+                || recorded.filed.iss == p
+        });
+        let site = access.recipient.site.as_ref();
+        let site = self
+            .site
+            .as_deref()
+            .is_none_or(|w| site.is_some_and(|s| s.id == w || s.siret.as_deref() == Some(w)));
+        let days = recorded.filed.at.valid_days(recorded.time.date());
+        let window = Interval { earliest: self.from, latest: self.to };
+        party
+            && site
+            && is(&self.processing, Some(&access.processing))
+            && self.purpose.is_none_or(|p| access.purpose == p)
+            && self.category.is_none_or(|c| access.categories.contains(&c))
+            && self.basis.is_none_or(|b| access.basis.codes.contains(&b))
+            && days.overlaps(&window)
+            && self.subject.as_deref().is_none_or(|s| is_about(recorded, s))
+    }
+
+    fn matches_verdict(&self, now: &Verdict) -> bool {
+        self.verdict.is_none_or(|v| now.verdict == v)
+            && self.finding.is_none_or(|f| now.finding(f).is_some())
+    }
+}
+
+fn is_about(recorded: &Recorded<'_>, subject: &str) -> bool {
+    let members = recorded.access.cohort.iter().flat_map(|c| &c.members);
+    recorded.access.subjects.iter().chain(members).any(|s| s.value.as_deref() == Some(subject))
+}
+
+pub async fn list(
+    State(app): State<Shared>,
+    reader: Reader,
+    params: Params,
+) -> Result<Json<Value>, Problem> {
+    params.only(PARAMS)?;
+    let by_subject = params.text("subject").is_some();
+    let route = if by_subject { Route::AccessesOfSubject } else { Route::Accesses };
+    let reach = admit(route, &reader)?;
+    let filter = Filter::read(&params)?;
+    let size = params.known_at(&app).await?;
+    let from = params.number("cursor")?.unwrap_or(0);
+    let limit = params.limit()?;
+    let mut items = Vec::new();
+    let ledger = app.ledger.clone();
+    let is_access = |row: &greffe_infra::store::EntryRow| {
+        matches!(
+            row.event_type,
+            EventType::AccessGranted | EventType::AccessDenied | EventType::AccessRecorded
+        )
+    };
+    let next = queries::scan(&app, from, size, is_access, |read| {
+        let Some(recorded) = read.recorded() else { return true };
+        if !filter.matches(&recorded) {
+            return true;
+        }
+        ledger.with_register(|register| {
+            if sees(reach, &reader, &recorded, register) {
+                let (now, changed_by) = queries::now_and_changes(&recorded, register, size);
+                if filter.matches_verdict(&now) {
+                    items.push(row(&recorded, &now, &changed_by));
+                }
+            }
+        });
+        items.len() < limit
+    })
+    .await?;
+    Ok(Json(json!({"items": items, "next": next.map(|n| n.to_string())})))
+}
+
+fn sees(reach: Reach, reader: &Reader, recorded: &Recorded<'_>, register: &Register) -> bool {
+    match reach {
+        Reach::Everything => true,
+        Reach::Own => {
+            let processing = register.processing(&recorded.access.processing);
+            reader.concerns(recorded.filed, processing.and_then(|p| p.controller.as_deref()))
+        }
+        Reach::Nothing => false,
+    }
+}
+
+/// `{"text","earliest","latest"}`, as in the leaf.
+pub fn at_json(at: &At) -> Value {
+    json!({"text": at.text, "earliest": at.interval.earliest, "latest": at.interval.latest})
+}
+
+fn row(recorded: &Recorded<'_>, now: &Verdict, changed_by: &[u64]) -> Value {
+    let access = recorded.access;
+    let mut recipient = json!({"party": access.recipient.party, "role": access.recipient.role});
+    if let Some(site) = &access.recipient.site {
+        recipient["site"] =
+            json!({"id": site.id, "siret": site.siret, "headcount": site.headcount});
+    }
+    json!({
+        "position": recorded.position,
+        "recorded": recorded.time,
+        "at": at_json(&recorded.filed.at),
+        "kind": recorded.filed.kind,
+        "by": recorded.filed.iss,
+        "evidence": recorded.filed.evidence,
+        "recipient": recipient,
+        "discloser": access.discloser,
+        "processing": access.processing,
+        "experiment": access.experiment,
+        "purpose": access.purpose,
+        "categories": access.categories,
+        "basis": {"codes": access.basis.codes, "reference": access.basis.reference},
+        "then": recorded.then,
+        "now": now,
+        "changed_by": changed_by,
+    })
+}
+
+pub async fn one(
+    State(app): State<Shared>,
+    Path(position): Path<String>,
+    reader: Reader,
+    Language(lang): Language,
+    params: Params,
+) -> Result<Json<Value>, Problem> {
+    params.only(&["known_at"])?;
+    let reach = admit(Route::Accesses, &reader)?;
+    let size = params.known_at(&app).await?;
+    let nothing = || Problem::not_found(&format!("/v1/accesses/{position}"));
+    let number: u64 = position.parse().map_err(|_| nothing())?;
+    let read = queries::entry(&app, number).await?.ok_or_else(nothing)?;
+    let recorded = read.recorded().filter(|r| r.position < size).ok_or_else(nothing)?;
+    let answer = app.ledger.with_register(|register| {
+        if !sees(reach, &reader, &recorded, register) {
+            return Err(not_yours());
+        }
+        let (now, changed_by) = queries::now_and_changes(&recorded, register, size);
+        let mut answer = row(&recorded, &now, &changed_by);
+        detail(&mut answer, &recorded, &reader);
+        answer["costs"] = costs(&recorded, register, size).into();
+        answer["entries"] = entries(&recorded, &now, &changed_by, register).into();
+        answer["reasons"] = reasons(&[recorded.then, &now], lang);
+        Ok(answer)
+    })?;
+    Ok(Json(answer))
+}
+
+pub fn not_yours() -> Problem {
+    Refusal::new(
+        C::NotYours,
+        "une partie lit ce qu’elle a déposé, communiqué ou reçu ; ceci n’en fait pas partie",
+        "a party reads what it filed, disclosed or received; this is not among it",
+    )
+    .into()
+}
+
+/// What the list leaves out.
+fn detail(answer: &mut Value, recorded: &Recorded<'_>, reader: &Reader) {
+    let access = recorded.access;
+    answer["channel"] = access.channel.as_str().into();
+    answer["identifiability"] = json!(access.identifiability);
+    answer["period"] = json!(access.period.as_ref().map(|p| p.text()));
+    answer["data_retention_until"] = json!(access.data_retention_until.as_ref().map(|d| d.text()));
+    // Which agent looked is for the authority and the agent's own house.
+    let own_house = reader.party() == Some(access.recipient.party.as_str());
+    if reader.has(Role::Regulator) || own_house {
+        answer["recipient"]["agent"] =
+            json!(access.recipient.agent.as_ref().and_then(|a| a.value.as_deref()));
+    }
+    answer["subjects"] = access.subjects.iter().map(concealed).collect();
+    if let Some(cohort) = &access.cohort {
+        let cells: Vec<Value> = cohort
+            .cells
+            .iter()
+            .map(|cell| {
+                json!({
+                    "units": cell.units, "categories": cell.categories, "unit": cell.unit,
+                    "suppressed": cell.suppressed,
+                    "value": cell.value.as_ref().and_then(|v| v.value),
+                    "largest_share_permille":
+                        cell.largest_share_permille.as_ref().and_then(|v| v.value),
+                })
+            })
+            .collect();
+        answer["cohort"] = json!({
+            "headcount": cohort.headcount,
+            "absentees": cohort.absentees.as_ref().and_then(|a| a.value),
+            "units": cohort.units,
+            "members": cohort.members.iter().map(concealed).collect::<Vec<_>>(),
+            "cells": cells,
+        });
+    }
+}
+
+fn concealed(value: &Concealed<String>) -> Value {
+    json!({"digest": value.digest, "value": value.value})
+}
+
+/// For each cell of direct cost: the interval of the indirect and of the total, by the range
+/// the experiment announced. Cents; rounded outwards.
+fn costs(recorded: &Recorded<'_>, register: &Register, size: u64) -> Vec<Value> {
+    let access = recorded.access;
+    let view = register.view(size);
+    let range = access
+        .experiment
+        .as_deref()
+        .or_else(|| {
+            let processing = view.processing(&access.processing)?;
+            match processing.experiments.as_slice() {
+                [only] => Some(only.as_str()),
+                _ => None,
+            }
+        })
+        .and_then(|id| view.experiment(id))
+        .and_then(|e| {
+            view.known(&e.launches)
+                .iter()
+                .rev()
+                .find_map(|l| l.data.indirect_cost_permille.as_ref())
+        });
+    let cells = access.cohort.iter().flat_map(|c| &c.cells);
+    cells
+        .filter(|c| c.unit == Measure::Cents)
+        .filter_map(|c| c.value.as_ref()?.value)
+        .map(|direct| {
+            let mut cost = json!({"direct_cents": direct});
+            if let Some(range) = range {
+                let product = |permille: i64| i128::from(direct) * i128::from(permille);
+                let low = product(range.low).div_euclid(1_000);
+                let high = -(-product(range.high)).div_euclid(1_000);
+                let interval = |low: i128, high: i128| {
+                    let cents = |n: i128| i64::try_from(n).unwrap_or(i64::MAX);
+                    json!({"low": cents(low), "high": cents(high)})
+                };
+                cost["indirect_cents"] = interval(low, high);
+                cost["total_cents"] = interval(i128::from(direct) + low, i128::from(direct) + high);
+            }
+            cost
+        })
+        .collect()
+}
+
+/// The entries both verdicts rest on, with what is filed about the access itself.
+fn entries(
+    recorded: &Recorded<'_>,
+    now: &Verdict,
+    changed_by: &[u64],
+    register: &Register,
+) -> Vec<u64> {
+    let mut positions: std::collections::BTreeSet<u64> = changed_by.iter().copied().collect();
+    for verdict in [recorded.then, now] {
+        positions.extend(&verdict.basis);
+        positions.extend(verdict.findings.iter().flat_map(|f| &f.positions));
+    }
+    let about = register.now().about(StreamType::Access, &recorded.position.to_string());
+    positions.extend(about.statements().iter().map(|s| s.position));
+    positions.into_iter().collect()
+}
+
+/// Each finding's code in words.
+pub fn reasons(verdicts: &[&Verdict], lang: Lang) -> Value {
+    let codes = verdicts.iter().flat_map(|v| &v.findings).map(|f| f.code.as_str());
+    let mut words = serde_json::Map::new();
+    for code in codes {
+        if let Some((fr, en)) = queries::reason(code, &CURRENT) {
+            words.insert(code.to_owned(), lang.pick(fr, en).into());
+        }
+    }
+    Value::Object(words)
+}

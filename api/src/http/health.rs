@@ -1,0 +1,111 @@
+//! Liveness, readiness, metrics.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::Shared;
+
+/// What this process has counted since it started.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// By status class, from 1xx.
+    responses: [AtomicU64; 5],
+    problems: Mutex<BTreeMap<&'static str, u64>>,
+    subjects: AtomicU64,
+}
+
+impl Counters {
+    pub fn response(&self, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
+        self.responses[class].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn problem(&self, code: &'static str) {
+        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        *problems.entry(code).or_default() += 1;
+    }
+
+    pub fn subjects(&self, count: u64) {
+        self.subjects.fetch_add(count, Ordering::Relaxed);
+    }
+}
+
+pub async fn live() -> Json<Value> {
+    Json(json!({"live": true}))
+}
+
+/// Ready: the store answers, and the head verifies under the key the register names.
+pub async fn ready(State(app): State<Shared>) -> Response {
+    let head = app.ledger.head();
+    let size = head.signed.size.0;
+    let stored = app.ledger.store().head().await;
+    let reachable = stored.is_ok();
+    let verified = app.ledger.with_register(|register| {
+        let key = size.checked_sub(1).and_then(|last| register.ledger_key(last + 1));
+        key.is_some_and(|key| head.signed.verify(&head.origin, key))
+    });
+    let lag = stored.map_or(0, |s| s.size.0.saturating_sub(size));
+    let ready = reachable && verified;
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let answer = json!({
+        "ready": ready,
+        "store_reachable": reachable,
+        "head_verified": verified,
+        "read_only": head.read_only,
+        "size": size,
+        "lag": lag,
+    });
+    (status, Json(answer)).into_response()
+}
+
+/// Prometheus text format 0.0.4.
+pub async fn metrics(State(app): State<Shared>) -> Response {
+    let mut text = String::new();
+    let mut family = |name: &str, kind: &str, help: &str, rows: &[(String, u64)]| {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for (labels, value) in rows {
+            let _ = writeln!(text, "{name}{labels} {value}");
+        }
+    };
+    let head = app.ledger.head();
+    family(
+        "greffe_ledger_size",
+        "gauge",
+        "Entries in the ledger.",
+        &[(String::new(), head.signed.size.0)],
+    );
+    family(
+        "greffe_ledger_read_only",
+        "gauge",
+        "1 when another server writes this ledger.",
+        &[(String::new(), u64::from(head.read_only))],
+    );
+    let counters = &app.counters;
+    let responses: Vec<_> = counters
+        .responses
+        .iter()
+        .enumerate()
+        .map(|(i, n)| (format!("{{class=\"{}xx\"}}", i + 1), n.load(Ordering::Relaxed)))
+        .collect();
+    family("greffe_http_responses_total", "counter", "Answers by status class.", &responses);
+    let problems: Vec<_> = {
+        let problems = counters.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        problems.iter().map(|(code, n)| (format!("{{code=\"{code}\"}}"), *n)).collect()
+    };
+    family("greffe_problems_total", "counter", "Problem documents by code.", &problems);
+    family(
+        "greffe_subject_references_total",
+        "counter",
+        "Subject references given.",
+        &[(String::new(), counters.subjects.load(Ordering::Relaxed))],
+    );
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}

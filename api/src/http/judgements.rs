@@ -1,0 +1,181 @@
+//! `POST /v1/judgements`: would this access be covered? Nothing is recorded.
+//!
+//! The body is that of an `access.request` with personal values in clear; they are used and
+//! forgotten. With `kind` = `generalise.decide` the question is what stands in the way of
+//! generalising: it reads only the public register.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::extract::State;
+use greffe_domain::event::At;
+use greffe_domain::kind::{Kind, StreamType};
+use greffe_domain::refusal::{Refusal, RefusalCode as C};
+use greffe_domain::rules::generalise;
+use greffe_domain::seal::TreeSize;
+use serde_json::{Value, json};
+
+use super::accesses::reasons;
+use super::authz::{Reach, Reader, Route, admit};
+use super::problem::Problem;
+use super::{Json, Known, Language, Shared};
+use crate::sign::hypothetical_access;
+
+/// How often each party asked within the minute.
+#[derive(Debug, Clone, Default)]
+pub struct Quotas(Arc<Mutex<HashMap<(&'static str, String), u32>>>);
+
+const MINUTE_S: u32 = 60;
+
+impl Quotas {
+    /// Counts `n` requests; refuses past `limit` within a minute of the first.
+    pub fn take(&self, what: &'static str, party: &str, n: u32, limit: u32) -> Result<(), Problem> {
+        let name = (what, party.to_owned());
+        let mut counts = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let new = !counts.contains_key(&name);
+        let count = counts.entry(name.clone()).or_default();
+        let total = count.saturating_add(n);
+        if total > limit {
+            return Err(Problem::too_many_requests(MINUTE_S));
+        }
+        *count = total;
+        drop(counts);
+        if new {
+            let counts = Arc::clone(&self.0);
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_secs(MINUTE_S.into())).await;
+                counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&name);
+            });
+        }
+        Ok(())
+    }
+}
+
+pub async fn create(
+    State(app): State<Shared>,
+    reader: Reader,
+    Language(lang): Language,
+    Json(question): Json,
+) -> Result<axum::Json<Value>, Problem> {
+    let reach = admit(Route::Judgements, &reader)?;
+    let party = reader.party().unwrap_or_default();
+    app.quotas.take("judgements", party, 1, app.limits.judgements_per_minute)?;
+    let members = question.as_object().ok_or_else(|| shape(""))?;
+    const MEMBERS: [&str; 4] = ["kind", "at", "known_at", "body"];
+    if let Some(name) = members.keys().find(|k| !MEMBERS.contains(&k.as_str())) {
+        return Err(Refusal::at(
+            format!("/{name}"),
+            C::FieldUnknown,
+            format!("« {name} » n’est pas attendu ici"),
+            format!("`{name}` is not expected here"),
+        )
+        .into());
+    }
+    let at = match members.get("at") {
+        None => At::unknown(),
+        Some(text) => text.as_str().and_then(At::parse).ok_or_else(|| {
+            Refusal::at(
+                "/at",
+                C::DateInvalid,
+                "date attendue au format EDTF, par exemple 2017-11",
+                "expected an EDTF date, e.g. 2017-11",
+            )
+        })?,
+    };
+    let known = match members.get("known_at") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Known::parse(Some(text))?,
+        Some(Value::Number(n)) => Known::parse(Some(&n.to_string()))?,
+        Some(_) => return Err(shape("/known_at")),
+    };
+    let size = match known {
+        None => app.ledger.size().0,
+        Some(known) => known.size(&app).await?,
+    };
+    let body = members.get("body").ok_or_else(|| shape("/body"))?;
+    let kind = members.get("kind").and_then(Value::as_str).ok_or_else(|| shape("/kind"))?;
+    match Kind::parse(kind) {
+        Some(Kind::AccessRequest | Kind::AccessReport) => {}
+        Some(Kind::GeneraliseDecide) => return generalisation(&app, body, &at, size, lang),
+        _ => {
+            return Err(Refusal::at(
+                "/kind",
+                C::CodeUnknown,
+                "attendu : access.request ou generalise.decide",
+                "expected access.request or generalise.decide",
+            )
+            .into());
+        }
+    }
+    let access = hypothetical_access(body)?;
+    let own = access.recipient.party == party
+        || app.ledger.with_register(|r| {
+            let processing = r.processing(&access.processing);
+            let controller = processing.and_then(|p| p.controller.as_deref());
+            access.discloser.as_deref().or(controller) == Some(party)
+        });
+    if reach == Reach::Own && !own {
+        return Err(Refusal::new(
+            C::NotYours,
+            "une partie fait juger les accès qu’elle communiquerait ou recevrait",
+            "a party has judged the accesses it would disclose or receive",
+        )
+        .into());
+    }
+    let judgement = app.ledger.judge(&access, &at, Some(TreeSize(size)))?;
+    let mut verdict = judgement.verdict;
+    // Nothing was signed, so there is no digest to rest on.
+    verdict.findings.iter_mut().for_each(|f| f.rests_on.clear());
+    let mut answer = verdict.to_value();
+    answer["reasons"] = reasons(&[&verdict], lang);
+    Ok(axum::Json(answer))
+}
+
+fn shape(pointer: &str) -> Problem {
+    Refusal::at(
+        pointer,
+        C::Malformed,
+        "attendu : {\"kind\":\"access.request\",\"at\":…,\"known_at\"?:…,\"body\":{…}}",
+        "expected {\"kind\":\"access.request\",\"at\":…,\"known_at\"?:…,\"body\":{…}}",
+    )
+    .into()
+}
+
+fn generalisation(
+    app: &Shared,
+    body: &Value,
+    at: &At,
+    size: u64,
+    lang: crate::words::Lang,
+) -> Result<axum::Json<Value>, Problem> {
+    let about = &body["about"];
+    let kind = serde_json::from_value::<StreamType>(about["type"].clone())
+        .ok()
+        .filter(|k| matches!(k, StreamType::Processing | StreamType::Experiment));
+    let (Some(kind), Some(id)) = (kind, about["id"].as_str()) else {
+        return Err(shape("/body/about"));
+    };
+    let found = app
+        .ledger
+        .with_register(|r| {
+            let days = at.valid_days(app.ledger.now().date());
+            generalise::obstacles(r.view(size), kind, id, &days)
+        })
+        .ok_or_else(|| {
+            Refusal::at(
+                "/body/about/id",
+                C::IdUnknown,
+                format!("« {id} » n’est pas au registre"),
+                format!("`{id}` is not in the register"),
+            )
+        })?;
+    let mut words = serde_json::Map::new();
+    for finding in &found {
+        let code = finding.code.as_str();
+        if let Some((fr, en)) = super::queries::reason(code, &greffe_domain::rules::CURRENT) {
+            words.insert(code.to_owned(), lang.pick(fr, en).into());
+        }
+    }
+    Ok(axum::Json(json!({"findings": found, "judged_at": size, "reasons": words})))
+}
