@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod cqrs;
 pub mod entropy;
+pub mod export;
 pub mod fsck;
 pub mod keystore;
 pub mod ledger;
