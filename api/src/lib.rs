@@ -1,0 +1,9 @@
+//! How people and programs reach the ledger: the command line, HTTP, the page.
+//!
+//! Everything that is decided is decided in `domain` and recorded by `infra`; this crate
+//! translates: texts into filings, questions into reads, refusals into status codes.
+
+pub mod http;
+pub mod log;
+pub mod sign;
+pub mod words;
