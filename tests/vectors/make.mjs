@@ -29,6 +29,7 @@ export function canonical(value) {
 const ORIGIN = 'registre.example/absences';
 const partyKey = (party) => ed.keyOf(derive('greffe v1 simulated party key', party));
 const ledgerKey = ed.keyOf(derive('greffe v1 vectors', 'ledger key'));
+const nextKey = ed.keyOf(derive('greffe v1 vectors', 'next ledger key'));
 const otherKey = ed.keyOf(derive('greffe v1 vectors', 'another ledger key'));
 const random = (what) => derive('greffe v1 vectors', what).subarray(0, 16);
 const describeKey = (key) => ({ seed: hex(key.seed), jwk: key.jwk, kid: key.kid });
@@ -81,6 +82,9 @@ const filings = [
   filing(controller, claims('caisse-exemple', 'agreement.record', agreement, { at: '2026-11-20' }), [subjectDisclosure]),
   filing(controller, claims('caisse-exemple', 'milestone.record', milestone, { evidence: 'statement' })),
 ];
+const batchDisclosures = [1, 2].map((n) => disclosure(salt(`batch ${n}`), 'subject', b64(derive('greffe v1 vectors', `subject ${n}`))));
+const batch = batchDisclosures.map((d) => ({ ...agreement, _sd: [digestOf(d)] }));
+filings.push(filing(controller, claims('caisse-exemple', 'agreement.record', batch, { at: '2026-11-20', jti: 'caisse-exemple-batch' }), batchDisclosures));
 const AT = {
   '2026-11-21': ['2026-11-21', '2026-11-21'], '2026-11': ['2026-11-01', '2026-11-30'], '2026-11-20': ['2026-11-20', '2026-11-20'],
 };
@@ -101,11 +105,14 @@ const opened = {
   registrar: { key: registrar.jwk, party: 'greffe' },
 };
 const events = [
-  ['LedgerOpened', opened, null, 'ledger', ORIGIN],
+  ['LedgerOpened', opened, null, 'ledger', 'ledger'],
   ['PartyRegistered', eventData(filings[0], 0), filings[0], 'party', 'caisse-exemple'],
   ['ProcessingDeclared', eventData(filings[1], 0), filings[1], 'processing', 'suivi-arrets'],
   ['SubjectAgreed', eventData(filings[2], 0), filings[2], 'processing', 'suivi-arrets'],
   ['MilestoneRecorded', eventData(filings[3], 0), filings[3], 'processing', 'suivi-arrets'],
+  ['LedgerKeyRotated', { ledger_key: nextKey.jwk }, null, 'ledger', 'ledger'],
+  ['SubjectAgreed', eventData(filings[4], 0), filings[4], 'processing', 'suivi-arrets', 0],
+  ['SubjectAgreed', eventData(filings[4], 1), filings[4], 'processing', 'suivi-arrets', 1],
 ];
 const entryText = (origin, position, link) => `greffe v1 entry\n${origin}\n${position}\n${link}\n`;
 const headText = (origin, size, link) => `greffe v1 head\n${origin}\n${size}\n${link}\n`;
@@ -117,23 +124,26 @@ function seal(leaf, position, { key = ledgerKey, kid = key.kid, origin = ORIGIN 
   return { leaf, link, text, signature: b64(key.sign(text)), key: kid };
 }
 
+const line = ({ leaf, link, signature, key }) => `{"leaf":${leaf},"link":"${link}","signature":"${signature}","key":"${key}"}`;
 const versions = new Map();
 const entries = [];
 let prev = '0'.repeat(64);
 const leaves = [];
-for (const [position, [type, data, text, stream, id]] of events.entries()) {
+let signer = ledgerKey;
+for (const [position, [type, data, text, stream, id, item = 0]] of events.entries()) {
   const version = (versions.get(`${stream} ${id}`) ?? 0) + 1;
   versions.set(`${stream} ${id}`, version);
   const leaf = {
-    event: { data, type, version: 1 }, filing: text && { digest: digestOfFiling(text), item: 0 }, nonce: b64(random(`nonce ${position}`)),
+    event: { data, type, version: 1 }, filing: text && { digest: digestOfFiling(text), item }, nonce: b64(random(`nonce ${position}`)),
     origin: ORIGIN, position, prev, rulebook: '2026-11-21', stream: { id, type: stream, version },
     time: `2026-11-21T20:14:2${position}.123456Z`, v: 1,
   };
   leaves.push(leaf);
-  entries.push({ position, prev, ...seal(canonical(leaf), position) });
+  entries.push({ position, prev, ...seal(canonical(leaf), position, { key: signer }) });
+  if (type === 'LedgerKeyRotated') signer = nextKey;
   prev = entries[position].link;
 }
-const head = (size, link, key = ledgerKey, text = headText(ORIGIN, size, link)) => ({ size, link, text, signature: b64(key.sign(text)), key: key.kid });
+const head = (size, link, key = nextKey, text = headText(ORIGIN, size, link)) => ({ size, link, text, signature: b64(key.sign(text)), key: key.kid });
 const goodHead = head(entries.length, prev);
 
 const AT_2 = { position: 2, prev: entries[2].prev };
@@ -145,6 +155,7 @@ const raiseS = (signature) => {
 const flip = (signature) => { const b = Buffer.from(signature, 'base64url'); b[40] ^= 1; return b64(b); };
 const bad = (name, fault, sealed, why) => ({ name, fault, ...AT_2, ...sealed, why });
 const badEntries = [
+  bad('not re-signed after the key rotation', 'key', { position: 6, prev: entries[6].prev, ...seal(entries[6].leaf, 6) }, 'the old key signs nothing after the entry that names the new one'),
   bad('flipped leaf byte', 'link', { ...entries[2], leaf: entries[2].leaf.replace('Suivi', 'Suivj') }, 'still a canonical leaf; the link is of other bytes'),
   bad('wrong link', 'link', { ...entries[2], link: entries[3].link }, 'the link of another entry'),
   bad('wrong prev', 'prev', seal(leafOf2({ prev: entries[0].link }), 2), 'sealed with the right key over a chain that skips an entry'),
@@ -168,19 +179,20 @@ const badEntries = [
   bad('other key', 'key', seal(entries[2].leaf, 2, { key: otherKey }), 'a key the ledger never had'),
   bad('other key under the ledger’s kid', 'signature', seal(entries[2].leaf, 2, { key: otherKey, kid: ledgerKey.kid }), 'the kid is right and the signature is not its'),
 ];
-assert(badEntries[6].leaf.startsWith('{"filing"'), 'the member order changed');
+assert(badEntries[7].leaf.startsWith('{"filing"'), 'the member order changed');
 const sealVectors = {
   about: 'Format version 1. See README.md. `fault` is the check that must fail first; `text` is what was signed.',
-  origin: ORIGIN, ledger_key: describeKey(ledgerKey), other_key: describeKey(otherKey),
+  origin: ORIGIN, ledger_key: describeKey(ledgerKey), next_ledger_key: describeKey(nextKey), other_key: describeKey(otherKey),
   party_keys: { greffe: describeKey(registrar), 'caisse-exemple': describeKey(controller) },
   filings: filings.map((text) => ({ filing: jwtOf(text), digest: digestOfFiling(text) })),
-  disclosures: [{ position: 3, disclosure: subjectDisclosure, digest: digestOf(subjectDisclosure) }],
-  good: entries, head: goodHead, bad: badEntries,
+  disclosures: [[3, subjectDisclosure], [6, batchDisclosures[0]], [7, batchDisclosures[1]]].map(([position, d]) => ({ position, disclosure: d, digest: digestOf(d) })),
+  good: entries.map((e) => ({ ...e, line: line(e) })), hidden: { position: 1, line: line(entries[1]).replace(/^\{.*,("link":)/, '{$1') }, head: goodHead, bad: badEntries,
   bad_heads: [
     { name: 'one entry more', ...goodHead, size: goodHead.size + 1, why: 'the size signed is another' },
     { name: 'another link', ...goodHead, link: entries[3].link, why: 'the link signed is another' },
     { name: 'signed as an entry', ...goodHead, signature: b64(ledgerKey.sign(entryText(ORIGIN, goodHead.size, goodHead.link))), why: 'an entry is never taken for a head' },
     { name: 'other key', ...head(goodHead.size, goodHead.link, otherKey), why: 'a key the ledger never had' },
+    { name: 'the key before the rotation', ...head(goodHead.size, goodHead.link, ledgerKey), why: 'no longer the ledger’s key' },
   ],
 };
 
