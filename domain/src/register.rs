@@ -163,6 +163,11 @@ impl Register {
         self.size
     }
 
+    /// Takes note of entries that are not folded (accesses).
+    pub fn advance(&mut self, size: u64) {
+        self.size = self.size.max(size);
+    }
+
     pub fn origin(&self) -> &str {
         &self.origin
     }
@@ -524,8 +529,19 @@ impl Register {
             | Body::ReportAccess(_)
             | Body::ContestAccess(_)
             | Body::AnswerContest(_)
-            | Body::EraseSubject(_)
             | Body::RefuseErasure(_) => {}
+            // What was erased is forgotten here too; the digests stay.
+            Body::EraseSubject(b) => {
+                let facts = self
+                    .processings
+                    .values_mut()
+                    .flat_map(|p| p.agreements.iter_mut().chain(&mut p.objections));
+                for subject in facts.filter_map(|f| f.data.subject.as_mut()) {
+                    if b.digests.contains(&subject.digest) {
+                        subject.value = None;
+                    }
+                }
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ pub mod regime;
 pub mod time;
 
 use crate::body::{Access, Declaration, RecordRuling, RenderDecision};
-use crate::date::{Certainty, Interval, Timestamp};
+use crate::date::{Certainty, Interval, LegalDate, Timestamp};
 use crate::kind::StreamType;
 use crate::register::{Experiment, Fact, InForce, Processing, View, in_force};
 use crate::verdict::{Evidence, Finding, Outcome, Severity, Verdict};
@@ -405,6 +405,23 @@ pub fn conclude(rulebook: &Rulebook, findings: &[Finding]) -> Outcome {
     } else {
         Outcome::Covered
     }
+}
+
+/// Last day on which a covered access may still be served: the earliest term of the
+/// decision and of the experiment it rests on. `None`: neither has one.
+pub fn valid_until(case: &Case<'_>, view: View<'_>) -> Option<LegalDate> {
+    let question = Question::new(case, view)?;
+    let decided = question
+        .decisions(question.access.purpose)
+        .pop()
+        .and_then(|d| d.rendered.data.until.as_ref()?.interval().latest);
+    let experiment = question.experiment.and_then(|(_, experiment)| {
+        let extended =
+            view.known(&experiment.expansions).iter().rev().find_map(|e| e.data.end.as_ref());
+        let launched = view.known(&experiment.launches).last().and_then(|l| l.data.end.as_ref());
+        extended.or(launched)?.interval().latest
+    });
+    decided.into_iter().chain(experiment).min()
 }
 
 /// Positions of the formal entries in force that the access rests on.
