@@ -14,4 +14,6 @@ pub mod ledger;
 pub mod receipt;
 pub mod sequencer;
 pub mod store;
+#[cfg(any(test, feature = "contract"))]
+pub mod testing;
 pub mod trust;
