@@ -36,7 +36,10 @@ pub enum Line {
     Filing(Box<FilingLine>),
     Entry(Box<EntryLine>),
     Hidden(HiddenEntry, SignedFor),
-    Disclosure { position: u64, disclosure: Result<Disclosure, Refusal> },
+    Disclosure {
+        position: u64,
+        disclosure: Result<Disclosure, Refusal>,
+    },
     Head(Head),
     /// Not a line of an export.
     Unreadable(Reason),
@@ -147,6 +150,10 @@ impl Line {
         Ok(match first_member(line) {
             b"filing" => {
                 let json: FilingJson = serde_json::from_str(text).map_err(not_a_line)?;
+                // After a `~` would stand disclosures, and theirs is another line.
+                if json.filing.contains('~') {
+                    return Err(Reason::NotALine("a filing's signed part holds no `~`".to_owned()));
+                }
                 Self::Filing(Box::new(FilingLine::read(&json.filing, keys)))
             }
             b"position" | b"disclosure" => {
@@ -178,7 +185,6 @@ impl Line {
 
 impl FilingLine {
     fn read(jwt: &str, keys: &KnownKeys) -> Self {
-        // The export holds the signed part alone; a `~` inside would be a disclosure.
         let parsed = UnverifiedFiling::parse(&format!("{jwt}~"), Disclosures::AsFound);
         match parsed {
             Err(refusal) => Self::Refused(refusal),

@@ -33,6 +33,8 @@ pub enum Reason {
     StreamVersion { stream: StreamRef, expected: u64 },
     #[error("the stream is `{}` ({}); the filing's item belongs to `{id}` ({kind})", found.id, found.kind)]
     Stream { found: StreamRef, kind: StreamType, id: String },
+    #[error("the entry follows on access {0}, which the ledger does not hold")]
+    NoAccess(String),
     #[error("the rulebook `{0}` is not one this verifier knows")]
     Rulebook(String),
     #[error("the event is not written as this ledger writes its own events")]
@@ -42,12 +44,14 @@ pub enum Reason {
     NoFiling,
     #[error("the ledger's own event cites a filing")]
     OwnEventFiled,
-    #[error("the filing that the entry cites is not in the export")]
+    #[error("the filing that the entry cites does not stand before it: missing, or used before")]
     FilingMissing,
     #[error("a filing that no entry cites")]
     FilingUncited,
     #[error("the filing is refused: {0}")]
     Filing(Refusal),
+    #[error("the filing is addressed to `{0}`, not to this ledger")]
+    Audience(String),
     #[error("the filing was used before (same author, same `jti`)")]
     FilingUsedTwice,
     #[error("the author `{0}` is not registered")]

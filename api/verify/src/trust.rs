@@ -21,7 +21,9 @@ pub struct Trust {
 pub enum TrustError {
     #[error("{0}")]
     Json(#[from] json::JsonError),
-    #[error("expected {{\"v\":1,\"origin\":…,\"ledger_key\":{{…}},\"min_size\"?:n}}; `{0}` is missing, unknown or not of its form")]
+    #[error(
+        "expected {{\"v\":1,\"origin\":…,\"ledger_key\":{{…}},\"min_size\"?:n}}; `{0}` is missing, unknown or not of its form"
+    )]
     Member(String),
 }
 
