@@ -10,6 +10,7 @@ pub mod entropy;
 pub mod fsck;
 pub mod keystore;
 pub mod ledger;
+pub mod projection;
 pub mod receipt;
 pub mod sequencer;
 pub mod store;
