@@ -11,6 +11,7 @@ pub mod export;
 pub mod fsck;
 pub mod keystore;
 pub mod ledger;
+pub mod projection;
 pub mod receipt;
 pub mod sequencer;
 pub mod store;
