@@ -1,9 +1,12 @@
-//! Settings of a server: flags, environment (`cli.rs` reads both), then an optional file.
+//! Settings of a server: flags, environment and an optional file, in that order of
+//! precedence (`cli.rs` reads the first two).
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+use crate::cli::{CliError, read_file};
 
 /// What a server allows.
 #[derive(Debug, Clone, Copy)]
@@ -20,38 +23,40 @@ impl Default for Limits {
     }
 }
 
-/// The file of `--config`: JSON, every member optional.
-#[derive(Debug, Default, Deserialize)]
+impl Limits {
+    /// For a server that only this process asks.
+    pub fn unlimited() -> Self {
+        Self { judgements_per_minute: u32::MAX, subjects_per_minute: u32::MAX }
+    }
+}
+
+/// A settings file (TOML). Unknown settings are refused, so that a misspelt one is noticed.
+#[derive(Debug, Default, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub struct FileSettings {
     pub data: Option<PathBuf>,
     pub store: Option<String>,
     pub listen: Option<SocketAddr>,
-    judgements_per_minute: Option<u32>,
-    subjects_per_minute: Option<u32>,
+    pub judgements_per_minute: Option<u32>,
+    pub subjects_per_minute: Option<u32>,
 }
 
-/// Why the file cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{file} is not a settings file: {reason}")]
-pub struct ConfigError {
-    file: String,
-    reason: String,
-}
-
-impl Config {
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let error = |reason: String| ConfigError { file: path.display().to_string(), reason };
-        let bytes = std::fs::read(path).map_err(|e| error(e.to_string()))?;
-        serde_json::from_slice(&bytes).map_err(|e| error(e.to_string()))
+impl FileSettings {
+    pub fn read(path: &Path) -> Result<Self, CliError> {
+        let bytes = read_file(path)?;
+        let text = String::from_utf8_lossy(&bytes);
+        toml::from_str(&text).map_err(|e| {
+            CliError::broken(
+                format!("{}: {}", path.display(), e.message()),
+                "settings are data, store, listen, judgements_per_minute, subjects_per_minute",
+            )
+        })
     }
 
     pub fn limits(&self) -> Limits {
         let default = Limits::default();
         Limits {
-            judgements_per_minute: self
-                .judgements_per_minute
-                .unwrap_or(default.judgements_per_minute),
+            judgements_per_minute: self.judgements_per_minute.unwrap_or(default.judgements_per_minute),
             subjects_per_minute: self.subjects_per_minute.unwrap_or(default.subjects_per_minute),
         }
     }

@@ -1,5 +1,5 @@
-//! The `greffe` binary; what it does is in `greffe::cli`.
+use std::process::ExitCode;
 
-fn main() -> std::process::ExitCode {
+fn main() -> ExitCode {
     greffe::cli::run()
 }

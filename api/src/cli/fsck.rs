@@ -1,54 +1,41 @@
-//! `greffe fsck`: every stored byte, checked again.
+//! `greffe fsck`: every stored byte, and the first that is wrong.
 
-use std::path::PathBuf;
-
-use clap::Args;
 use greffe_infra::fsck::{FsckError, fsck};
 use greffe_infra::store::SqliteStore;
 use greffe_infra::trust::{TRUST_FILE, Trust};
 
-use super::support::{data_directory, fault, progress, runtime};
-use super::{Failure, no};
+use super::{CliError, Place, progress};
 
-#[derive(Debug, Args)]
-pub struct Arguments {
-    /// Directory of the ledger
-    #[arg(long, value_name = "DIR", env = "GREFFE_DATA")]
-    data: Option<PathBuf>,
-    /// Where the ledger is kept: sqlite:PATH
-    #[arg(long, value_name = "URL", env = "GREFFE_STORE")]
-    store: Option<String>,
-    /// Whose ledger it must be; the directory's own trust.json if absent
-    #[arg(long, value_name = "FILE", env = "GREFFE_TRUST")]
-    trust: Option<PathBuf>,
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    place: Place,
 }
 
-pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let directory = data_directory(arguments.data.as_deref(), arguments.store.as_deref())?;
-    let store = SqliteStore::open(&directory).map_err(fault)?;
-    let path = arguments.trust.clone().unwrap_or_else(|| directory.join(TRUST_FILE));
-    let trust = match (&arguments.trust, path.exists()) {
-        (None, false) => None,
-        _ => Some(Trust::read(&path).map_err(fault)?),
-    };
+pub async fn run(args: Args) -> Result<(), CliError> {
+    let directory = args.place.directory()?;
+    let store = SqliteStore::open_read_only(&directory)?;
+    let trust_file = directory.join(TRUST_FILE);
+    let trust = trust_file.exists().then(|| Trust::read(&trust_file)).transpose()?;
     let bar = progress(0, "checking");
-    let checked = runtime()?.block_on(fsck(&store, trust.as_ref(), |done, total| {
-        bar.set_length(total);
+    let outcome = fsck(&store, trust.as_ref(), |done, all| {
+        bar.set_length(all);
         bar.set_position(done);
-    }));
+    })
+    .await;
     bar.finish_and_clear();
-    match checked {
+    match outcome {
         Ok(checked) => {
-            println!(
-                "sound: {} entries, {} filings, {} disclosures ({} erased)",
-                checked.entries, checked.filings, checked.disclosures, checked.erased
-            );
+            println!("sound: {checked:?}");
             Ok(())
         }
-        Err(FsckError::Damaged(damage)) => Err(no(
-            format!("damaged: {damage}"),
-            "keep the directory as it is and restore from a copy that passes",
+        Err(FsckError::Damaged(damage)) => Err(CliError::no(
+            format!(
+                "damaged: table {}, position {}, column {}: {}",
+                damage.table, damage.position, damage.column, damage.reason
+            ),
+            "restore the ledger from a copy; keep this one as evidence",
         )),
-        Err(FsckError::Unreadable(unreadable)) => Err(fault(unreadable)),
+        Err(FsckError::Unreadable(fault)) => Err(fault.into()),
     }
 }

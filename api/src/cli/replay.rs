@@ -1,145 +1,121 @@
-//! `greffe replay`: plays case files and checks what the ledger answers.
+//! `greffe replay`: case files, played and checked.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
 use greffe_domain::date::Timestamp;
 use greffe_domain::event::ClockKind;
 use greffe_domain::key::simulated_party_key;
 use greffe_infra::ledger::{Genesis, Ledger};
-use greffe_infra::store::{Fault, FaultKind};
 
-use super::support::{
-    fault, is_vacant, open_error, progress, read_key, read_text, runtime, unanswered,
-};
-use super::{Failure, cannot, no};
+use super::{CliError, blocking, progress, read_file};
 use crate::client::Client;
-use crate::config::Limits;
-use crate::http::App;
-use crate::replay::{CaseFile, ORIGIN, REGISTRAR, ReplayError, Report, play};
+use crate::replay::{Case, ORIGIN, Player, REGISTRAR, Report, earliest};
 
-#[derive(Debug, Args)]
-pub struct Arguments {
-    /// Case files; several go into one ledger, merged by clock
-    #[arg(value_name = "CASE.ndjson", required = true)]
+#[derive(clap::Args)]
+pub struct Args {
+    /// Case files; several are merged by clock into one ledger.
+    #[arg(required = true)]
     cases: Vec<PathBuf>,
-    /// An empty directory, for a ledger with a simulated clock
-    #[arg(long, value_name = "DIR", env = "GREFFE_DATA", required_unless_present = "url")]
+    /// Empty directory for the simulated ledger; a temporary one without it.
+    #[arg(long, env = "GREFFE_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
-    /// A server instead, whose clock is simulated
-    #[arg(long, env = "GREFFE_URL", conflicts_with = "data")]
+    /// A service that holds a simulated ledger, instead of a directory.
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
     url: Option<String>,
-    /// Key of that server's registrar, when it is not the simulated one
-    #[arg(long, value_name = "FILE", env = "GREFFE_REGISTRAR_KEY", requires = "url")]
-    registrar_key: Option<PathBuf>,
-    /// How the outcome is written
-    #[arg(long, value_enum, default_value = "text", env = "GREFFE_REPORT")]
-    report: ReportFormat,
+    #[arg(long, value_enum, default_value = "text")]
+    report: Format,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum ReportFormat {
-    Json,
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
     Text,
+    Json,
 }
 
-pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let mut files = Vec::new();
-    for path in &arguments.cases {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        files.push(CaseFile::parse(&name, &read_text(path)?).map_err(|e| stopped(e.into()))?);
+pub async fn run(args: Args) -> Result<(), CliError> {
+    let mut cases = Vec::new();
+    for path in &args.cases {
+        let text = String::from_utf8(read_file(path)?).map_err(|_| {
+            CliError::broken(format!("{} is not UTF-8", path.display()), "save it as UTF-8")
+        })?;
+        cases.push(Case::read(&path.display().to_string(), &text)?);
     }
-    let report = match (&arguments.data, &arguments.url) {
-        (_, Some(url)) => {
-            let registrar = match &arguments.registrar_key {
-                Some(path) => read_key(path)?,
-                None => simulated_party_key(REGISTRAR),
+    let report = match &args.url {
+        Some(url) => play(Client::new(url), cases).await?,
+        None => {
+            let kept = args.data.clone();
+            let directory = match kept {
+                Some(directory) => directory,
+                None => std::env::temp_dir().join(format!("greffe-replay-{}", std::process::id())),
             };
-            played(&files, &Client::remote(url), &registrar)?
-        }
-        (Some(directory), None) => {
-            let runtime = runtime()?;
-            let ledger = runtime.block_on(create_simulated(directory, &files))?;
-            let app = App::new(ledger.clone(), unlimited());
-            let client = Client::local(&app, runtime.handle().clone());
-            let report = played(&files, &client, &simulated_party_key(REGISTRAR));
-            runtime.block_on(ledger.shutdown());
+            let ledger = open_simulated(&directory, ORIGIN, &cases).await?;
+            let server = super::serve::Local::start(ledger.clone(), &directory).await?;
+            let report = play(Client::new(&server.url()), cases).await;
+            server.stop().await;
+            ledger.shutdown().await;
+            if args.data.is_none() {
+                let _ = std::fs::remove_dir_all(&directory);
+            }
             report?
         }
-        (None, None) => {
-            return Err(cannot("no ledger was named", "give --data DIR or --url URL"));
-        }
     };
-    match arguments.report {
-        ReportFormat::Json => {
-            println!("{}", serde_json::to_string_pretty(&report).expect("texts and numbers"));
-        }
-        ReportFormat::Text => print!("{}", text(&report)),
-    }
-    match report.failures().next() {
-        None => Ok(()),
-        Some(first) => Err(no(
-            format!("{}, line {}: {}", first.file, first.line, first.what),
-            "compare that line with the answer; --report json lists every one",
-        )),
-    }
+    show(&report, args.report)
 }
 
-/// A replay in this process asks as fast as it can.
-pub fn unlimited() -> Limits {
-    Limits { judgements_per_minute: u32::MAX, subjects_per_minute: u32::MAX }
-}
-
-/// A ledger whose clock starts where the first case does.
-pub async fn create_simulated(directory: &Path, files: &[CaseFile]) -> Result<Ledger, Failure> {
-    if !is_vacant(directory)? {
-        let shown = directory.display().to_string();
-        return Err(fault(Fault::new(FaultKind::AlreadyThere, "replay into a directory", shown)));
-    }
-    let start = files.iter().filter_map(CaseFile::starts).min();
+/// Creates a simulated ledger that starts when the cases do.
+pub async fn open_simulated(
+    directory: &std::path::Path,
+    origin: &str,
+    cases: &[Case],
+) -> Result<Ledger, CliError> {
+    let opened_at = earliest(cases).ok_or_else(|| {
+        CliError::broken("no case file sets the clock", "add a line {\"clock\":\"…\"}")
+    })?;
     let genesis = Genesis {
-        origin: ORIGIN.to_owned(),
+        origin: origin.to_owned(),
         registrar: REGISTRAR.to_owned(),
         registrar_key: Some(simulated_party_key(REGISTRAR)),
         clock: ClockKind::Simulated,
-        opened_at: Some(start.unwrap_or(Timestamp::from_unix_seconds(0))),
+        opened_at: Some(Timestamp::from_unix_seconds(opened_at.unix_seconds())),
     };
-    Ledger::create(directory, genesis).await.map_err(open_error)
+    Ok(Ledger::create(directory, genesis).await?)
 }
 
-pub fn played(
-    files: &[CaseFile],
-    client: &Client,
-    registrar: &greffe_domain::key::SecretKey,
-) -> Result<Report, Failure> {
-    let bar = progress(0, "replaying");
-    let report = play(files, client, registrar, |done, total| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-    });
-    bar.finish_and_clear();
-    report.map_err(stopped)
+/// Plays cases off the runtime's threads.
+pub async fn play(client: Client, cases: Vec<Case>) -> Result<Report, CliError> {
+    let lines = cases.iter().map(Case::lines).sum::<usize>() as u64;
+    blocking(move || {
+        let bar = progress(lines, "replaying");
+        let report = Player::new(client)?.play(&cases, || bar.inc(1));
+        bar.finish_and_clear();
+        report
+    })
+    .await
 }
 
-fn stopped(error: ReplayError) -> Failure {
-    match error {
-        ReplayError::Case(case) => {
-            cannot(case, "correct that line; tests/cases/README.md says how they are written")
-        }
-        ReplayError::Client(client) => unanswered(client),
-    }
-}
-
-fn text(report: &Report) -> String {
-    let mut text = String::new();
-    for file in &report.files {
-        text.push_str(&format!(
-            "{}: {} entries, {} of {} expectations met\n",
-            file.file, file.entries, file.met, file.expectations
-        ));
-        for failure in &file.failures {
-            text.push_str(&format!("  line {}: {}\n", failure.line, failure.what));
+fn show(report: &Report, format: Format) -> Result<(), CliError> {
+    match format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(report).unwrap_or_default()),
+        Format::Text => {
+            for outcome in report.failed() {
+                println!("FAILED {}:{} ({})", outcome.file, outcome.line, outcome.ask);
+                for difference in &outcome.differences {
+                    println!("  {difference}");
+                }
+            }
+            let failed = report.failed().count();
+            println!(
+                "{} filings recorded, {} expectations hold, {failed} fail",
+                report.filings,
+                report.expectations.len() - failed
+            );
         }
     }
-    text
+    match report.failed().next() {
+        None => Ok(()),
+        Some(first) => Err(CliError::no(
+            format!("{} expectation(s) failed, the first at {}:{}", report.failed().count(), first.file, first.line),
+            "see what differed above",
+        )),
+    }
 }

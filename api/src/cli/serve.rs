@@ -1,102 +1,145 @@
-//! `greffe serve`: the HTTP service, until SIGTERM or Ctrl-C, then drained.
+//! `greffe serve`: a ledger over HTTP, until it is told to stop.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::Args;
+use greffe_domain::vocabulary::Role;
+use greffe_infra::ledger::Ledger;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
-use super::support::{data_directory, open_ledger, runtime};
-use super::{Failure, cannot};
-use crate::config::Config;
+use super::{CliError, Place};
+use crate::config::{FileSettings, Limits};
+use crate::http::tokens::Bearer;
 use crate::http::{App, Shared, router};
 
-#[derive(Debug, Args)]
-pub struct Arguments {
-    /// Directory of the ledger
-    #[arg(long, value_name = "DIR", env = "GREFFE_DATA")]
-    data: Option<PathBuf>,
-    /// Where the ledger is kept: sqlite:PATH
-    #[arg(long, value_name = "URL", env = "GREFFE_STORE")]
-    store: Option<String>,
-    /// Address and port to listen on [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR", env = "GREFFE_LISTEN")]
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// Address to listen on.
+    #[arg(long, env = "GREFFE_LISTEN", value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// Settings as JSON: data, store, listen, judgements_per_minute, subjects_per_minute
-    #[arg(long, value_name = "FILE", env = "GREFFE_CONFIG")]
+    /// Settings (TOML); flags and the environment win over it.
+    #[arg(long, env = "GREFFE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
-pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
-
-pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let config = match &arguments.config {
-        None => Config::default(),
-        Some(path) => Config::read(path)
-            .map_err(|e| cannot(e, "correct the file; all members are optional"))?,
-    };
-    // A place on the command line or in the environment sets the file's aside whole.
-    let (data, store) = match (&arguments.data, &arguments.store) {
-        (None, None) => (config.data.clone(), config.store.clone()),
-        (data, store) => (data.clone(), store.clone()),
-    };
-    let directory = data_directory(data.as_deref(), store.as_deref())?;
-    let listen = match arguments.listen.or(config.listen) {
-        Some(address) => address,
-        None => DEFAULT_LISTEN.parse().expect("the default address is one"),
-    };
-    let limits = config.limits();
-    runtime()?.block_on(async {
-        let ledger = open_ledger(&directory).await?;
-        let app = App::new(ledger, limits);
-        let listener = bind(listen).await?;
-        let address = listener.local_addr().unwrap_or(listen);
-        println!(
-            "greffe: {} entries of {} on http://{address}",
-            app.ledger.size(),
-            app.ledger.origin()
-        );
-        serve(app, listener).await
-    })
+/// Where a server listens when nobody says.
+pub fn default_address() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8080))
 }
 
-pub async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(listen).await.map_err(|e| {
-        cannot(
-            format!("{listen} cannot be listened on: {e}"),
-            "choose another address with --listen",
+pub async fn run(args: Args) -> Result<(), CliError> {
+    let settings = match &args.config {
+        Some(path) => FileSettings::read(path)?,
+        None => FileSettings::default(),
+    };
+    let mut place = args.place;
+    if place.data.is_none() && place.store.is_none() {
+        place.data = settings.data.clone();
+        place.store = settings.store.clone();
+    }
+    let listen = args.listen.or(settings.listen).unwrap_or_else(default_address);
+    let directory = place.directory()?;
+    let ledger = Ledger::open(&directory).await?;
+    let listener = bind(listen).await?;
+    println!("{} ({} entries) on http://{listen}", ledger.origin(), ledger.size());
+    serve_until_told(ledger, &directory, listener, settings.limits()).await
+}
+
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
+    TcpListener::bind(address).await.map_err(|e| {
+        CliError::broken(
+            format!("cannot listen on {address}: {e}"),
+            "choose another address with --listen, or stop what uses it",
         )
     })
 }
 
-/// Serves until told to stop; requests under way are finished, then the ledger is closed.
-pub async fn serve(app: Shared, listener: TcpListener) -> Result<(), Failure> {
-    let ledger = app.ledger.clone();
-    let served = axum::serve(listener, router(app)).with_graceful_shutdown(stop_signal()).await;
+/// Serves until SIGTERM or SIGINT, then finishes what was begun.
+pub async fn serve_until_told(
+    ledger: Ledger,
+    directory: &Path,
+    listener: TcpListener,
+    limits: Limits,
+) -> Result<(), CliError> {
+    let app = App::open(ledger.clone(), directory, limits).await?;
+    let served = axum::serve(listener, router(app)).with_graceful_shutdown(told_to_stop()).await;
+    // Requests in flight have their answers; now what waits for the disk.
     ledger.shutdown().await;
-    served.map_err(|e| cannot(format!("the service stopped: {e}"), "start it again"))
+    served.map_err(|e| CliError::broken(format!("the server stopped: {e}"), "start it again"))
 }
 
-async fn stop_signal() {
-    let interrupt = async {
-        // Without a handler there is only SIGTERM left to wait for.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    #[cfg(unix)]
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
     let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                terminate.recv().await;
             }
-            Err(_) => std::future::pending::<()>().await,
+            // Without the handler the signal ends the process, which loses nothing durable.
+            Err(_) => std::future::pending().await,
         }
     };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
     tokio::select! {
-        () = interrupt => {}
         () = terminate => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// A server of this process, on a free port of the loopback, for commands that ask HTTP
+/// questions of a directory.
+pub struct Local {
+    address: SocketAddr,
+    app: Shared,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Local {
+    pub async fn start(ledger: Ledger, directory: &Path) -> Result<Self, CliError> {
+        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        let address = listener.local_addr().map_err(|e| {
+            CliError::broken(format!("cannot listen on the loopback: {e}"), "try again")
+        })?;
+        let app = App::open(ledger, directory, Limits::unlimited()).await?;
+        let (stop, stopped) = oneshot::channel();
+        let routes = router(app.clone());
+        let task = tokio::spawn(async move {
+            let _ = axum::serve(listener, routes)
+                .with_graceful_shutdown(async {
+                    let _ = stopped.await;
+                })
+                .await;
+        });
+        Ok(Self { address, app, stop, task })
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A token for whoever holds the directory: the authority's view, if there is one.
+    pub fn operator_token(&self) -> Result<String, CliError> {
+        let party = self.app.ledger.with_register(|register| {
+            let of = |role| register.parties().find(|(_, p)| p.has(role)).map(|(id, _)| id.clone());
+            of(Role::Regulator).or_else(|| of(Role::Registrar))
+        });
+        let id = party.unwrap_or_default();
+        self.app.tokens.issue(Bearer { id, kid: None }, None).map_err(|_| {
+            CliError::broken("no token could be made", "try again")
+        })
+    }
+
+    pub async fn stop(self) {
+        let _ = self.stop.send(());
+        let _ = self.task.await;
+    }
+
+    /// Rebuilds a directory's projections from zero; returns the size they then cover.
+    pub async fn rebuild(ledger: &Ledger, directory: &Path) -> Result<u64, CliError> {
+        App::rebuild(ledger, directory).await
     }
 }

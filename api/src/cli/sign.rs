@@ -1,78 +1,65 @@
-//! `greffe sign`: from clear text to the SD-JWT that is sent.
+//! `greffe sign`: one filing, concealed and signed.
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use greffe_domain::encoding::base64url;
 use greffe_domain::key::SecretKey;
 use greffe_infra::clock::Clock;
-use greffe_infra::entropy::Nonces;
+use greffe_infra::entropy;
 
-use super::Failure;
-use super::support::{fault, read_file, read_key, refused};
-use crate::client::fresh_jti;
+use super::{CliError, read_file, read_key};
 use crate::sign::{Draft, Stamp};
 
-#[derive(Debug, Args)]
-pub struct Arguments {
-    /// `{iss, kind, at?, evidence, reference?, body}`, personal values in clear
-    #[arg(value_name = "FILING.json")]
+#[derive(clap::Args)]
+pub struct Args {
+    /// `{iss, kind, at?, evidence, reference?, body}`, personal values in clear.
     filing: PathBuf,
-    /// Secret key of the party that files
-    #[arg(long, value_name = "FILE", env = "GREFFE_KEY")]
+    /// Private key of the author (PKCS#8 PEM).
+    #[arg(long, env = "GREFFE_KEY", value_name = "FILE")]
     key: PathBuf,
-    /// Origin of the ledger it is for
-    #[arg(long, value_name = "ORIGIN", env = "GREFFE_AUD")]
+    /// Ledger it is for.
+    #[arg(long, value_name = "ORIGIN")]
     aud: String,
-    /// Unique number of the filing; drawn if absent
-    #[arg(long, env = "GREFFE_JTI")]
+    /// Unique name of the filing; drawn at random without it.
+    #[arg(long)]
     jti: Option<String>,
-    /// Signing time, seconds since 1970; now if absent (simulated ledgers)
-    #[arg(long, env = "GREFFE_IAT")]
+    /// Seconds since 1970; now without it.
+    #[arg(long)]
     iat: Option<i64>,
 }
 
-pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let key = read_key(&arguments.key)?;
-    let (_, text) = sign_file(
-        &arguments.filing,
-        &key,
-        &arguments.aud,
-        arguments.iat,
-        arguments.jti.as_deref(),
-    )?;
-    println!("{text}");
+pub fn run(args: Args) -> Result<(), CliError> {
+    let key = read_key(&args.key)?;
+    println!("{}", sign_file(&args.filing, &key, &args.aud, args.jti, args.iat)?);
     Ok(())
 }
 
-/// Signs the filing of a file; answers who files, and the compact form.
+/// Reads, conceals and signs a filing.
 pub fn sign_file(
     path: &Path,
     key: &SecretKey,
     aud: &str,
+    jti: Option<String>,
     iat: Option<i64>,
-    jti: Option<&str>,
-) -> Result<(String, String), Failure> {
-    let draft = Draft::read(&read_file(path)?).map_err(|r| {
-        let failure = refused(&r);
-        Failure { happened: format!("{}: {}", path.display(), failure.happened), ..failure }
+) -> Result<String, CliError> {
+    let draft = Draft::read(&read_file(path)?).map_err(|refusal| {
+        let error = CliError::from(refusal);
+        CliError::no(format!("{}: {}", path.display(), error.what), error.advice)
     })?;
     let jti = match jti {
-        Some(jti) => jti.to_owned(),
-        None => fresh_jti().map_err(fault)?,
+        Some(jti) => jti,
+        None => base64url(&entropy::draw::<16>()?),
+    };
+    // One draw of the system's randomness seeds every salt of the filing.
+    let seed: [u8; 32] = entropy::draw()?;
+    let mut counter = 0u64;
+    let mut salts = || {
+        counter += 1;
+        let hash = blake3::keyed_hash(&seed, &counter.to_le_bytes());
+        let mut salt = [0; 16];
+        salt.copy_from_slice(&hash.as_bytes()[..16]);
+        salt
     };
     let iat = iat.unwrap_or_else(|| Clock::System.now().unix_seconds());
-    let mut nonces = Nonces::default();
-    let mut failed = None;
-    let mut salts = || {
-        nonces.draw().unwrap_or_else(|e| {
-            failed = Some(e);
-            [0; 16]
-        })
-    };
-    let text = draft.sign(&Stamp { aud, iat, jti: &jti }, &mut salts, key);
-    // A salt that is not random would give a value away: nothing leaves then.
-    match failed {
-        Some(e) => Err(fault(e)),
-        None => Ok((draft.iss, text)),
-    }
+    Ok(draft.sign(&Stamp { aud, iat, jti: &jti }, &mut salts, key))
 }

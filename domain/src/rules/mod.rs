@@ -117,10 +117,13 @@ impl<'a> Question<'a> {
         let experiment = match &case.access.experiment {
             Some(id) => view.experiment(id).map(|e| (id.as_str(), e)),
             // A processing that runs as a single experiment has no existence outside it.
-            None => match processing.experiments.as_slice() {
-                [id] => view.experiment(id).map(|e| (id.as_str(), e)),
-                _ => None,
-            },
+            None => {
+                let mut known = processing
+                    .experiments
+                    .iter()
+                    .filter_map(|id| view.experiment(id).map(|e| (id.as_str(), e)));
+                known.next().filter(|_| known.next().is_none())
+            }
         };
         let last_day = case.days.latest.or(case.days.earliest);
         Some(Self {
