@@ -1,4 +1,6 @@
-//! Shared test support.
+//! Shared test support: ledgers in memory and on disk, signed filings, the real programs.
 
 pub mod ledger;
 pub mod sample;
+pub mod server;
+pub mod signing;
