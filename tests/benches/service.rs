@@ -145,7 +145,8 @@ fn main() {
         line("start-up", format!("{:.0} ms", ms(started.elapsed())), None);
 
         let started = Instant::now();
-        let projections = Projections::open(&path.join("bench-projections.db"), ledger.origin()).expect("opens");
+        let projections =
+            Arc::new(Projections::open(&path.join("bench-projections.db")).expect("opens"));
         projections.rebuild(&ledger).await.expect("rebuilt");
         let rate = size as f64 / started.elapsed().as_secs_f64();
         line("projections rebuilt", format!("{rate:.0} entries/s"), against(rate));
@@ -157,7 +158,7 @@ fn main() {
                 ..AccessFilter::default()
             };
             let asked = Instant::now();
-            let page = projections.accesses(&filter).await.expect("an answer");
+            let page = projections.accesses(filter).await.expect("an answer");
             latencies.push(asked.elapsed());
             assert!(!page.items.is_empty(), "every subject has accesses");
         }
