@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use greffe::client::Client;
+use greffe_tests::http::Client;
 use greffe_domain::key::simulated_party_key;
 use greffe_infra::export::{Scope, export};
 use greffe_infra::ledger::Ledger;

@@ -1,5 +1,6 @@
 //! Shared test support: ledgers in memory and on disk, signed filings, the real programs.
 
+pub mod http;
 pub mod ledger;
 pub mod sample;
 pub mod server;

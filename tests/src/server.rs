@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use greffe::client::Client;
+use crate::http::Client;
 use greffe_domain::encoding::base64url;
 use greffe_domain::key::{enrolment_text, simulated_party_key};
 use greffe_domain::event::ClockKind;
@@ -145,7 +145,7 @@ impl Drop for Server {
 
 /// Sends one filing; the receipts, or what was refused.
 pub fn submit(client: &Client, text: &str) -> Result<Vec<Value>, Value> {
-    let answer = client.post("/v1/filings", "application/sd-jwt", text).map_err(|e| json!(e.to_string()))?;
+    let answer = client.post("/v1/filings", "application/sd-jwt", text).map_err(|e| json!(e))?;
     if answer.is_ok() {
         Ok(answer.body["receipts"].as_array().cloned().unwrap_or_default())
     } else {

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use greffe::client::Client;
+use greffe_tests::http::Client;
 use greffe_tests::server::{greffe, program};
 
 #[test]

@@ -1,7 +1,7 @@
 //! Who may read what, over HTTP: every cell of who × route, and that nobody sees another's
 //! accesses.
 
-use greffe::client::Client;
+use greffe_tests::http::Client;
 use greffe_tests::server::{Server, create_ledger, submit};
 use greffe_tests::signing::{access, declaration, sign};
 use serde_json::{Value, json};
