@@ -1,4 +1,7 @@
-//! Shared test support.
+//! Shared test support: ledgers in memory and on disk, signed filings, the real programs.
 
+pub mod http;
 pub mod ledger;
 pub mod sample;
+pub mod server;
+pub mod signing;
