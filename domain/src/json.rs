@@ -29,7 +29,7 @@ pub enum JsonError {
     NotAnInteger(String),
     #[error("the character U+0000 is not allowed")]
     NulCharacter,
-    #[error("more than 16 levels of nesting")]
+    #[error("too many levels of nesting")]
     TooDeep,
 }
 
@@ -56,10 +56,15 @@ impl JsonError {
 
 /// Reads one JSON value, strictly.
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
+    parse_nested(bytes, MAX_DEPTH)
+}
+
+/// The same with another limit of nesting.
+pub fn parse_nested(bytes: &[u8], max_depth: usize) -> Result<Value, JsonError> {
     let text = std::str::from_utf8(bytes).map_err(|_| JsonError::InvalidUtf8)?;
     let mut fault = None;
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Strict { depth: 0, fault: &mut fault }
+    let value = Strict { levels_left: max_depth, fault: &mut fault }
         .deserialize(&mut reader)
         .and_then(|value| reader.end().map(|()| value));
     match (value, fault) {
@@ -72,7 +77,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
 /// Reads one value at a depth; the first fault of ours is kept beside serde's error, which
 /// holds only text.
 struct Strict<'a> {
-    depth: usize,
+    levels_left: usize,
     fault: &'a mut Option<JsonError>,
 }
 
@@ -88,10 +93,9 @@ impl Strict<'_> {
     }
 
     fn deeper<E: serde::de::Error>(&mut self) -> Result<usize, E> {
-        if self.depth == MAX_DEPTH {
-            Err(self.fail(JsonError::TooDeep))
-        } else {
-            Ok(self.depth + 1)
+        match self.levels_left.checked_sub(1) {
+            Some(left) => Ok(left),
+            None => Err(self.fail(JsonError::TooDeep)),
         }
     }
 }
@@ -148,23 +152,23 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Value, A::Error> {
-        let depth = self.deeper()?;
+        let levels_left = self.deeper()?;
         let mut values = Vec::new();
-        while let Some(value) = seq.next_element_seed(Strict { depth, fault: self.fault })? {
+        while let Some(value) = seq.next_element_seed(Strict { levels_left, fault: self.fault })? {
             values.push(value);
         }
         Ok(Value::Array(values))
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Value, A::Error> {
-        let depth = self.deeper()?;
+        let levels_left = self.deeper()?;
         let mut members = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             self.text(&key)?;
             if members.contains_key(&key) {
                 return Err(self.fail(JsonError::DuplicateKey(key)));
             }
-            let value = map.next_value_seed(Strict { depth, fault: self.fault })?;
+            let value = map.next_value_seed(Strict { levels_left, fault: self.fault })?;
             members.insert(key, value);
         }
         Ok(Value::Object(members))

@@ -39,7 +39,7 @@ impl StreamType {
         "subject",
     ];
 
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         Self::NAMES[self as usize]
     }
 }

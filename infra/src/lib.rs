@@ -1,1 +1,20 @@
-//! Stores, sequencer, projections.
+//! The world around the core: stores, sequencer, projections, clock, randomness, keys on
+//! disk.
+//!
+//! `domain` decides; this crate holds the bytes, the time and the files. No HTTP and no
+//! configuration here: those are `api`'s.
+
+pub mod clock;
+pub mod cqrs;
+pub mod entropy;
+pub mod export;
+pub mod fsck;
+pub mod keystore;
+pub mod ledger;
+pub mod projection;
+pub mod receipt;
+pub mod sequencer;
+pub mod store;
+#[cfg(any(test, feature = "contract"))]
+pub mod testing;
+pub mod trust;

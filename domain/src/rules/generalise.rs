@@ -80,7 +80,9 @@ pub fn obstacles(
         }
         _ => Some(view.processing(id)?),
     };
-    for set in about.conditions_set() {
+    let mut asked = std::collections::HashSet::new();
+    // A condition set twice is still one condition.
+    for set in about.conditions_set().iter().filter(|c| asked.insert(&c.data)) {
         let met = about
             .conditions_met()
             .iter()

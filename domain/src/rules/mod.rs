@@ -16,7 +16,7 @@ pub mod regime;
 pub mod time;
 
 use crate::body::{Access, Declaration, RecordRuling, RenderDecision};
-use crate::date::{Certainty, Interval, Timestamp};
+use crate::date::{Certainty, Interval, LegalDate, Timestamp};
 use crate::kind::StreamType;
 use crate::register::{Experiment, Fact, InForce, Processing, View, in_force};
 use crate::verdict::{Evidence, Finding, Outcome, Severity, Verdict};
@@ -117,10 +117,13 @@ impl<'a> Question<'a> {
         let experiment = match &case.access.experiment {
             Some(id) => view.experiment(id).map(|e| (id.as_str(), e)),
             // A processing that runs as a single experiment has no existence outside it.
-            None => match processing.experiments.as_slice() {
-                [id] => view.experiment(id).map(|e| (id.as_str(), e)),
-                _ => None,
-            },
+            None => {
+                let mut known = processing
+                    .experiments
+                    .iter()
+                    .filter_map(|id| view.experiment(id).map(|e| (id.as_str(), e)));
+                known.next().filter(|_| known.next().is_none())
+            }
         };
         let last_day = case.days.latest.or(case.days.earliest);
         Some(Self {
@@ -405,6 +408,23 @@ pub fn conclude(rulebook: &Rulebook, findings: &[Finding]) -> Outcome {
     } else {
         Outcome::Covered
     }
+}
+
+/// Last day on which a covered access may still be served: the earliest term of the
+/// decision and of the experiment it rests on. `None`: neither has one.
+pub fn valid_until(case: &Case<'_>, view: View<'_>) -> Option<LegalDate> {
+    let question = Question::new(case, view)?;
+    let decided = question
+        .decisions(question.access.purpose)
+        .pop()
+        .and_then(|d| d.rendered.data.until.as_ref()?.interval().latest);
+    let experiment = question.experiment.and_then(|(_, experiment)| {
+        let extended =
+            view.known(&experiment.expansions).iter().rev().find_map(|e| e.data.end.as_ref());
+        let launched = view.known(&experiment.launches).last().and_then(|l| l.data.end.as_ref());
+        extended.or(launched)?.interval().latest
+    });
+    decided.into_iter().chain(experiment).min()
 }
 
 /// Positions of the formal entries in force that the access rests on.

@@ -16,6 +16,8 @@ use crate::seal::Position;
 
 /// Most bytes of a leaf.
 pub const MAX_LEAF_BYTES: usize = 65_535;
+/// Most levels of nesting: a filing's, and the two that a leaf puts around its body.
+pub const MAX_LEAF_DEPTH: usize = json::MAX_DEPTH + 2;
 
 /// The filing's item an entry records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,7 +134,7 @@ impl Leaf {
         if bytes.len() > MAX_LEAF_BYTES {
             return Err(LeafError::TooLarge(bytes.len()));
         }
-        let mut value = json::parse(bytes).map_err(LeafError::Json)?;
+        let mut value = json::parse_nested(bytes, MAX_LEAF_DEPTH).map_err(LeafError::Json)?;
         if json::canonical(&value) != bytes {
             return Err(LeafError::NotCanonical);
         }

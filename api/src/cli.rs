@@ -1,0 +1,292 @@
+//! The command line: flags, settings, exit codes. Each command is a file in `cli/`.
+//!
+//! Errors are two lines: what happened, what to try. Exit codes: 0 done, 1 answered "no"
+//! (a refusal, a verdict, an expectation), 2 could not run.
+
+mod ask;
+mod check;
+mod demo;
+mod export;
+mod file;
+mod fsck;
+mod init;
+mod keygen;
+mod rebuild;
+mod replay;
+mod rotate;
+mod serve;
+mod sign;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use greffe_domain::key::{SecretKey, simulated_party_key};
+use greffe_domain::refusal::Refusal;
+use greffe_infra::ledger::OpenError;
+use greffe_infra::sequencer::SubmitError;
+use greffe_infra::store::Fault;
+
+/// A regulatory ledger: who saw which absence data, under what basis, and was it lawful then.
+#[derive(Parser)]
+#[command(name = "greffe", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Replay the documented affairs into a simulated ledger and serve it.
+    Demo(demo::Args),
+    /// Create a ledger: keys, position 0, trust.json.
+    Init(init::Args),
+    /// Serve a ledger over HTTP.
+    Serve(serve::Args),
+    /// Make an Ed25519 key for a party.
+    Keygen(keygen::Args),
+    /// Conceal and sign one filing; print the SD-JWT.
+    Sign(sign::Args),
+    /// Sign and submit filings; keep their receipts.
+    File(file::Args),
+    /// Ask whether an access would be covered; nothing is recorded.
+    Check(check::Args),
+    /// Play case files and check what they expect.
+    Replay(replay::Args),
+    /// Ask who saw what, under which basis.
+    Ask(ask::Args),
+    /// Write a ledger as lines that greffe-verify checks.
+    Export(export::Args),
+    /// Re-check every stored byte.
+    Fsck(fsck::Args),
+    /// Rebuild the projections from the ledger.
+    Rebuild(rebuild::Args),
+    /// Change the ledger's own key.
+    RotateKey(rotate::Args),
+}
+
+/// Where a ledger is.
+#[derive(clap::Args, Clone)]
+pub struct Place {
+    /// Data directory of the ledger.
+    #[arg(long, env = "GREFFE_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Store: `sqlite:PATH`, the data directory or the ledger file in it.
+    #[arg(long, env = "GREFFE_STORE", value_name = "URL", conflicts_with = "data")]
+    store: Option<String>,
+}
+
+impl Place {
+    /// The data directory meant.
+    pub fn directory(&self) -> Result<PathBuf, CliError> {
+        if let Some(data) = &self.data {
+            return Ok(data.clone());
+        }
+        let Some(store) = &self.store else {
+            return Err(CliError::broken(
+                "no ledger was named",
+                "add --data DIR (or --store sqlite:PATH)",
+            ));
+        };
+        let path = store.strip_prefix("sqlite:").map(|p| p.trim_start_matches("//"));
+        match path {
+            Some(path) => {
+                let path = PathBuf::from(path);
+                let file = path.extension().is_some_and(|e| e == "db") || path.is_file();
+                match path.parent() {
+                    Some(parent) if file => Ok(parent.to_path_buf()),
+                    _ => Ok(path),
+                }
+            }
+            None => Err(CliError::broken(
+                format!("this build has no store for `{store}`"),
+                "use --store sqlite:PATH; other engines come in a later version",
+            )),
+        }
+    }
+}
+
+/// Who asks.
+#[derive(clap::Args, Clone)]
+pub struct Identity {
+    /// Private key of the party that asks (PKCS#8 PEM).
+    #[arg(long, env = "GREFFE_KEY", value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Party that asks. On a simulated ledger its key is derived when none is given.
+    #[arg(long = "as", env = "GREFFE_PARTY", value_name = "PARTY")]
+    party: Option<String>,
+    /// A bearer token instead.
+    #[arg(long, env = "GREFFE_TOKEN", value_name = "TOKEN")]
+    token: Option<String>,
+}
+
+impl Identity {
+    /// The client, signed in if an identity was given.
+    pub fn sign_in(&self, client: &crate::client::Client) -> Result<crate::client::Client, CliError> {
+        if let Some(token) = &self.token {
+            return Ok(client.with_token(token.as_str()));
+        }
+        let Some(party) = &self.party else { return Ok(client.clone()) };
+        let key = match &self.key {
+            Some(path) => read_key(path)?,
+            None => simulated_party_key(party),
+        };
+        client.signed_in(party, &key)
+    }
+}
+
+pub fn read_key(path: &Path) -> Result<SecretKey, CliError> {
+    Ok(greffe_infra::keystore::read_key(path)?)
+}
+
+/// Why a command did not end with 0.
+#[derive(Debug)]
+pub struct CliError {
+    what: String,
+    advice: String,
+    code: u8,
+}
+
+impl CliError {
+    /// The answer is no.
+    pub fn no(what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { what: what.into(), advice: advice.into(), code: 1 }
+    }
+
+    /// It could not run.
+    pub fn broken(what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { what: what.into(), advice: advice.into(), code: 2 }
+    }
+
+    fn caused(error: &dyn std::error::Error) -> String {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        text
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.what, self.advice)
+    }
+}
+
+impl From<Fault> for CliError {
+    fn from(fault: Fault) -> Self {
+        Self::broken(Self::caused(&fault), fault.advice())
+    }
+}
+
+impl From<Refusal> for CliError {
+    fn from(refusal: Refusal) -> Self {
+        let fields: String =
+            refusal.errors.iter().map(|e| format!("\n  {} {}: {}", e.pointer, e.code, e.detail)).collect();
+        Self::no(
+            format!("refused ({}): {}{fields}", refusal.code, refusal.detail),
+            "correct it and try again: nothing was recorded",
+        )
+    }
+}
+
+impl From<OpenError> for CliError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Refused(refusal) => {
+                Self { code: 2, ..Self::from(refusal) }
+            }
+            OpenError::Fault(fault) => fault.into(),
+            OpenError::Unsound { .. } => Self::broken(
+                Self::caused(&error),
+                "run `greffe fsck` on it, and restore the ledger from a copy",
+            ),
+        }
+    }
+}
+
+impl From<SubmitError> for CliError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Refused(refusal) => refusal.into(),
+            SubmitError::NotRecorded(_) => Self::broken(Self::caused(&error), "try again: nothing was recorded"),
+            SubmitError::Unknown(_) => {
+                Self::broken(Self::caused(&error), "send the same bytes again: that is safe, and tells")
+            }
+        }
+    }
+}
+
+/// Reads a whole file.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
+    std::fs::read(path).map_err(|e| {
+        CliError::broken(format!("cannot read {}: {e}", path.display()), "check the path")
+    })
+}
+
+/// A bar when somebody watches; nothing otherwise.
+pub fn progress(length: u64, what: &'static str) -> indicatif::ProgressBar {
+    use std::io::IsTerminal;
+    if !std::io::stderr().is_terminal() {
+        return indicatif::ProgressBar::hidden();
+    }
+    let style = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}")
+        .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
+    indicatif::ProgressBar::new(length).with_style(style).with_message(what)
+}
+
+/// Runs the command line.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers; anything else could not run.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cannot start: {error}\nfree some memory or threads, then try again");
+            return ExitCode::from(2);
+        }
+    };
+    let outcome = runtime.block_on(async {
+        match cli.command {
+            Command::Demo(args) => demo::run(args).await,
+            Command::Init(args) => init::run(args).await,
+            Command::Serve(args) => serve::run(args).await,
+            Command::Keygen(args) => keygen::run(args),
+            Command::Sign(args) => sign::run(args),
+            Command::File(args) => blocking(|| file::run(args)).await,
+            Command::Check(args) => blocking(|| check::run(args)).await,
+            Command::Replay(args) => replay::run(args).await,
+            Command::Ask(args) => ask::run(args).await,
+            Command::Export(args) => export::run(args).await,
+            Command::Fsck(args) => fsck::run(args).await,
+            Command::Rebuild(args) => rebuild::run(args).await,
+            Command::RotateKey(args) => rotate::run(args).await,
+        }
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(error.code)
+        }
+    }
+}
+
+/// Runs what waits on the network without async, off the runtime's own threads.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, CliError> + Send + 'static,
+) -> Result<T, CliError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}

@@ -1,0 +1,73 @@
+//! `greffe file`: signs filings, submits them one by one, keeps their receipts.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::sign::sign_file;
+use super::{CliError, progress, read_key};
+use crate::client::Client;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Filings: `{iss, kind, at?, evidence, reference?, body}` each.
+    #[arg(required = true)]
+    filings: Vec<PathBuf>,
+    #[arg(long, env = "GREFFE_KEY", value_name = "FILE")]
+    key: PathBuf,
+    #[arg(long, env = "GREFFE_URL", default_value = "http://127.0.0.1:8080")]
+    url: String,
+    /// Where receipts go; beside each filing without it.
+    #[arg(long, value_name = "DIR")]
+    receipts: Option<PathBuf>,
+}
+
+pub fn run(args: Args) -> Result<(), CliError> {
+    let key = read_key(&args.key)?;
+    let client = Client::new(&args.url);
+    let head = client.get("/v1/head")?.accepted()?;
+    let origin = head["origin"].as_str().unwrap_or_default().to_owned();
+    let bar = progress(args.filings.len() as u64, "filing");
+    for path in &args.filings {
+        let text = sign_file(path, &key, &origin, None, None)?;
+        let answer = client.post("/v1/filings", "application/sd-jwt", &text)?;
+        let answer = answer.accepted().map_err(|error| {
+            CliError { what: format!("{}: {}", path.display(), error.what), ..error }
+        })?;
+        let receipts = answer["receipts"].as_array().cloned().unwrap_or_default();
+        let kept = keep(path, args.receipts.as_deref(), &receipts)?;
+        bar.inc(1);
+        bar.suspend(|| report(path, &receipts, &kept));
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+fn report(path: &Path, receipts: &[Value], kept: &Path) {
+    for receipt in receipts {
+        let verdict = receipt["verdict"]["verdict"].as_str().map(|v| format!(", {v}")).unwrap_or_default();
+        println!(
+            "{}: entry {}{verdict}; receipt in {}",
+            path.display(),
+            receipt["position"],
+            kept.display()
+        );
+    }
+}
+
+/// Writes the receipts of a filing, never over others.
+fn keep(filing: &Path, directory: Option<&Path>, receipts: &[Value]) -> Result<PathBuf, CliError> {
+    let stem = filing.file_stem().unwrap_or_default().to_string_lossy();
+    let position = receipts.first().map(|r| r["position"].to_string()).unwrap_or_default();
+    let name = format!("{stem}.{position}.receipt.json");
+    let directory = directory.or(filing.parent()).unwrap_or(Path::new("."));
+    let path = directory.join(name);
+    let bytes = serde_json::to_vec_pretty(receipts).unwrap_or_default();
+    std::fs::write(&path, bytes).map_err(|e| {
+        CliError::broken(
+            format!("recorded at position {position}, but the receipt cannot be written to {}: {e}", path.display()),
+            "submit the same signed bytes again to get the same receipt, or ask GET /v1/entries",
+        )
+    })?;
+    Ok(path)
+}

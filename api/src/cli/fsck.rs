@@ -1,0 +1,41 @@
+//! `greffe fsck`: every stored byte, and the first that is wrong.
+
+use greffe_infra::fsck::{FsckError, fsck};
+use greffe_infra::store::SqliteStore;
+use greffe_infra::trust::{TRUST_FILE, Trust};
+
+use super::{CliError, Place, progress};
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    place: Place,
+}
+
+pub async fn run(args: Args) -> Result<(), CliError> {
+    let directory = args.place.directory()?;
+    let store = SqliteStore::open_read_only(&directory)?;
+    let trust_file = directory.join(TRUST_FILE);
+    let trust = trust_file.exists().then(|| Trust::read(&trust_file)).transpose()?;
+    let bar = progress(0, "checking");
+    let outcome = fsck(&store, trust.as_ref(), |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    })
+    .await;
+    bar.finish_and_clear();
+    match outcome {
+        Ok(checked) => {
+            println!("sound: {checked:?}");
+            Ok(())
+        }
+        Err(FsckError::Damaged(damage)) => Err(CliError::no(
+            format!(
+                "damaged: table {}, position {}, column {}: {}",
+                damage.table, damage.position, damage.column, damage.reason
+            ),
+            "restore the ledger from a copy; keep this one as evidence",
+        )),
+        Err(FsckError::Unreadable(fault)) => Err(fault.into()),
+    }
+}

@@ -1,0 +1,21 @@
+//! `greffe rebuild`: projections from zero. They are disposable; the ledger is not touched.
+
+use greffe_infra::ledger::Ledger;
+
+use super::serve::Local;
+use super::{CliError, Place};
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    place: Place,
+}
+
+pub async fn run(args: Args) -> Result<(), CliError> {
+    let directory = args.place.directory()?;
+    let ledger = Ledger::open(&directory).await?;
+    let rebuilt = Local::rebuild(&ledger, &directory).await;
+    ledger.shutdown().await;
+    println!("projections rebuilt up to {} entries", rebuilt?);
+    Ok(())
+}

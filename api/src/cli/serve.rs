@@ -1,0 +1,145 @@
+//! `greffe serve`: a ledger over HTTP, until it is told to stop.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use greffe_domain::vocabulary::Role;
+use greffe_infra::ledger::Ledger;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::{CliError, Place};
+use crate::config::{FileSettings, Limits};
+use crate::http::tokens::Bearer;
+use crate::http::{App, Shared, router};
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// Address to listen on.
+    #[arg(long, env = "GREFFE_LISTEN", value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Settings (TOML); flags and the environment win over it.
+    #[arg(long, env = "GREFFE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Where a server listens when nobody says.
+pub fn default_address() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8080))
+}
+
+pub async fn run(args: Args) -> Result<(), CliError> {
+    let settings = match &args.config {
+        Some(path) => FileSettings::read(path)?,
+        None => FileSettings::default(),
+    };
+    let mut place = args.place;
+    if place.data.is_none() && place.store.is_none() {
+        place.data = settings.data.clone();
+        place.store = settings.store.clone();
+    }
+    let listen = args.listen.or(settings.listen).unwrap_or_else(default_address);
+    let directory = place.directory()?;
+    let ledger = Ledger::open(&directory).await?;
+    let listener = bind(listen).await?;
+    println!("{} ({} entries) on http://{listen}", ledger.origin(), ledger.size());
+    serve_until_told(ledger, &directory, listener, settings.limits()).await
+}
+
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
+    TcpListener::bind(address).await.map_err(|e| {
+        CliError::broken(
+            format!("cannot listen on {address}: {e}"),
+            "choose another address with --listen, or stop what uses it",
+        )
+    })
+}
+
+/// Serves until SIGTERM or SIGINT, then finishes what was begun.
+pub async fn serve_until_told(
+    ledger: Ledger,
+    directory: &Path,
+    listener: TcpListener,
+    limits: Limits,
+) -> Result<(), CliError> {
+    let app = App::open(ledger.clone(), directory, limits).await?;
+    let served = axum::serve(listener, router(app)).with_graceful_shutdown(told_to_stop()).await;
+    // Requests in flight have their answers; now what waits for the disk.
+    ledger.shutdown().await;
+    served.map_err(|e| CliError::broken(format!("the server stopped: {e}"), "start it again"))
+}
+
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                terminate.recv().await;
+            }
+            // Without the handler the signal ends the process, which loses nothing durable.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminate => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// A server of this process, on a free port of the loopback, for commands that ask HTTP
+/// questions of a directory.
+pub struct Local {
+    address: SocketAddr,
+    app: Shared,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Local {
+    pub async fn start(ledger: Ledger, directory: &Path) -> Result<Self, CliError> {
+        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        let address = listener.local_addr().map_err(|e| {
+            CliError::broken(format!("cannot listen on the loopback: {e}"), "try again")
+        })?;
+        let app = App::open(ledger, directory, Limits::unlimited()).await?;
+        let (stop, stopped) = oneshot::channel();
+        let routes = router(app.clone());
+        let task = tokio::spawn(async move {
+            let _ = axum::serve(listener, routes)
+                .with_graceful_shutdown(async {
+                    let _ = stopped.await;
+                })
+                .await;
+        });
+        Ok(Self { address, app, stop, task })
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A token for whoever holds the directory: the authority's view, if there is one.
+    pub fn operator_token(&self) -> Result<String, CliError> {
+        let party = self.app.ledger.with_register(|register| {
+            let of = |role| register.parties().find(|(_, p)| p.has(role)).map(|(id, _)| id.clone());
+            of(Role::Regulator).or_else(|| of(Role::Registrar))
+        });
+        let id = party.unwrap_or_default();
+        self.app.tokens.issue(Bearer { id, kid: None }, None).map_err(|_| {
+            CliError::broken("no token could be made", "try again")
+        })
+    }
+
+    pub async fn stop(self) {
+        let _ = self.stop.send(());
+        let _ = self.task.await;
+    }
+
+    /// Rebuilds a directory's projections from zero; returns the size they then cover.
+    pub async fn rebuild(ledger: &Ledger, directory: &Path) -> Result<u64, CliError> {
+        App::rebuild(ledger, directory).await
+    }
+}

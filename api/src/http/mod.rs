@@ -1,0 +1,174 @@
+//! The HTTP service: routes, and what every request goes through.
+//!
+//! `request → body limit → route → Reader (token) → authz::admit → handler → Problem or
+//! answer → language of the reader`. One file a resource. Status codes are `problem.rs`,
+//! rights `authz.rs`, searches over entries `queries.rs`.
+
+mod accesses;
+mod audit;
+pub mod authz;
+mod entries;
+mod extract;
+mod filings;
+mod findings;
+mod health;
+mod judgements;
+mod openapi;
+mod page;
+pub mod problem;
+mod queries;
+mod register;
+mod stats;
+mod subjects;
+pub mod tokens;
+mod vocabulary;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use greffe_infra::clock::Clock;
+use greffe_infra::ledger::Ledger;
+
+pub use extract::{Json, Known, Language, Params, Text};
+use problem::Problem;
+
+use crate::config::Limits;
+use crate::words::Lang;
+
+/// What handlers share.
+pub struct App {
+    pub ledger: Ledger,
+    /// The time outside the ledger: for tokens.
+    pub clock: Clock,
+    pub tokens: tokens::Tokens,
+    pub counters: health::Counters,
+    pub quotas: judgements::Quotas,
+    pub limits: Limits,
+}
+
+pub type Shared = Arc<App>;
+
+impl App {
+    pub fn new(ledger: Ledger, limits: Limits) -> Shared {
+        Arc::new(Self {
+            ledger,
+            clock: Clock::System,
+            tokens: tokens::Tokens::default(),
+            counters: health::Counters::default(),
+            quotas: judgements::Quotas::default(),
+            limits,
+        })
+    }
+}
+
+/// Every route of the service.
+pub fn router(app: Shared) -> Router {
+    Router::new()
+        .route("/", get(page::home))
+        .route("/assets/greffe.css", get(page::stylesheet))
+        .route("/problems", get(page::problems))
+        .route("/problems/{code}", get(page::problem))
+        .route("/openapi.json", get(openapi::document))
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/v1/head", get(entries::head))
+        .route("/v1/filings", post(filings::create))
+        .route("/v1/judgements", post(judgements::create))
+        .route("/v1/tokens", post(tokens::create))
+        .route("/v1/subjects", post(subjects::create))
+        .route("/v1/entries", get(entries::list))
+        .route("/v1/entries/{position}", get(entries::one))
+        .route("/v1/processings", get(register::processings))
+        .route("/v1/processings/{*id}", get(register::processing))
+        .route("/v1/decisions", get(register::decisions))
+        .route("/v1/decisions/{*id}", get(register::decision))
+        .route("/v1/experiments", get(register::experiments))
+        .route("/v1/experiments/{*id}", get(register::experiment))
+        .route("/v1/parties", get(register::parties))
+        .route("/v1/parties/{*id}", get(register::party))
+        .route("/v1/accesses", get(accesses::list))
+        .route("/v1/accesses/{position}", get(accesses::one))
+        .route("/v1/findings", get(findings::list))
+        .route("/v1/audit", get(audit::list))
+        .route("/v1/stats", get(stats::all))
+        .route("/v1/regimes", get(vocabulary::regimes))
+        .route("/v1/vocabulary", get(vocabulary::all))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), around))
+        .with_state(app)
+}
+
+async fn nothing_here(request: Request) -> Problem {
+    Problem::not_found(request.uri().path())
+}
+
+async fn wrong_method(request: Request) -> Problem {
+    let method = request.method();
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        format!("{method} n’est pas possible ici"),
+        format!("{method} is not possible here"),
+    )
+}
+
+/// Counts the request, writes problems in the reader's language, sets the common headers.
+async fn around(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let lang = language(&request);
+    let mut response = next.run(request).await;
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        app.counters.problem(problem.code);
+        let document = serde_json::to_vec(&problem.document(lang))
+            .expect("a problem document holds only texts and numbers");
+        *response.body_mut() = Body::from(document);
+        let headers = response.headers_mut();
+        headers.remove(header::CONTENT_LENGTH);
+        let json = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, json);
+        headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(lang.as_str()));
+        if problem.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = problem.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+    }
+    app.counters.response(response.status());
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept-Language, Authorization"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+    );
+    response
+}
+
+/// `?lang=`, else the header, else French.
+fn language(request: &Request) -> Lang {
+    let asked = request.uri().query().and_then(|query| {
+        query.split('&').find_map(|pair| pair.strip_prefix("lang=")).and_then(Lang::parse)
+    });
+    let accepted = || {
+        let header = request.headers().get(header::ACCEPT_LANGUAGE)?;
+        Lang::accepted(header.to_str().ok()?)
+    };
+    asked.or_else(accepted).unwrap_or_default()
+}
+
+/// JSON bytes already written, as an answer.
+fn raw_json(bytes: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], bytes).into_response()
+}

@@ -1,0 +1,13 @@
+//! How people and programs reach the ledger: the command line, HTTP, the page.
+//!
+//! Everything that is decided is decided in `domain` and recorded by `infra`; this crate
+//! translates: texts into filings, questions into reads, refusals into status codes.
+
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod http;
+pub mod log;
+pub mod replay;
+pub mod sign;
+pub mod words;

@@ -1,0 +1,545 @@
+//! A ledger, opened: what the command line and the HTTP service talk to.
+//!
+//! Reads see only what is durable. Filings are read and their signatures checked here, on
+//! whatever core the caller runs, before they reach the sequencer. Who may *read* what is
+//! not decided here: that is `api/src/http/authz.rs`.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+
+use greffe_domain::body::{Access, Body};
+use greffe_domain::date::Timestamp;
+use greffe_domain::event::{At, ClockKind, Event, LedgerOpened};
+use greffe_domain::filing::{Disclosures, Filing, MAX_FILING_BYTES, UnverifiedFiling};
+use greffe_domain::identifier::{is_slug, valid_origin};
+use greffe_domain::key::{PublicKey, SecretKey};
+use greffe_domain::kind::{EventType, StreamType};
+use greffe_domain::refusal::{Refusal, RefusalCode as C};
+use greffe_domain::register::Register;
+use greffe_domain::rules::{self, Case, Judgement};
+use greffe_domain::seal::{
+    Head as SignedHead, PendingEntry, Position, SealError, SealedEntry, StreamRef, TreeSize,
+    check_entry, link,
+};
+use greffe_domain::subject::{self, Pivot, SubjectRef};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock::Clock;
+use crate::entropy::Nonces;
+use crate::keystore::{KeyStore, generate_key, write_key};
+use crate::receipt::Receipt;
+use crate::sequencer::{
+    Job, Published, PublishedHead, QUEUE, Sequencer, SubmitError, check_live_key, load, receipt_of,
+};
+use crate::store::{AppendError, Batch, EntryRow, Fault, FaultKind, Head, SqliteStore, Store};
+use crate::trust::{TRUST_FILE, Trust};
+
+/// File of the registrar's key, written by `create` when none is given.
+pub const REGISTRAR_KEY_FILE: &str = "registrar-key.pem";
+/// A text longer than this is read on a blocking thread: it would hold a core too long.
+const INLINE_BYTES: usize = 16 * 1024;
+
+/// Who opens a ledger, and how.
+pub struct Genesis {
+    pub origin: String,
+    pub registrar: String,
+    /// `None`: drawn, and written beside the ledger (mode 0600).
+    pub registrar_key: Option<SecretKey>,
+    pub clock: ClockKind,
+    /// `None`: now.
+    pub opened_at: Option<Timestamp>,
+}
+
+/// Why a ledger was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// The last entry, or the first, is not what its seal says.
+    #[error("the entry at position {position} is not sound: {reason}")]
+    Unsound { position: Position, reason: SealError },
+}
+
+/// The head as published: signed on request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicHead {
+    pub origin: String,
+    pub signed: SignedHead,
+    /// Time of the last entry.
+    pub time: Timestamp,
+    /// Another server writes this ledger.
+    pub read_only: bool,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    origin: String,
+    clock_kind: ClockKind,
+    clock: Clock,
+    subject_secret: [u8; 32],
+    published: Arc<Published>,
+    jobs: RwLock<Option<mpsc::Sender<Job>>>,
+    writer: std::sync::Mutex<Option<std::thread::JoinHandle<()>>>,
+    keys: Option<KeyStore>,
+    rotating: tokio::sync::Mutex<()>,
+}
+
+/// A handle; clones share the ledger.
+#[derive(Clone)]
+pub struct Ledger {
+    inner: Arc<Inner>,
+}
+
+impl Ledger {
+    /// Creates a ledger on the embedded store in `directory`: keys, position 0, `trust.json`.
+    ///
+    /// Errors: `AlreadyThere` when it holds one; nothing is overwritten.
+    pub async fn create(directory: &Path, genesis: Genesis) -> Result<Self, OpenError> {
+        if !valid_origin(&genesis.origin) {
+            return Err(Refusal::at(
+                "/origin",
+                C::IdentifierInvalid,
+                "origine attendue : un nom d’hôte avec un chemin facultatif, sans schéma ni barre finale, par exemple registre.example/absences",
+                "expected an origin: a host-like name with an optional path, no scheme or trailing slash, e.g. registre.example/absences",
+            )
+            .into());
+        }
+        if !is_slug(&genesis.registrar) {
+            return Err(Refusal::at(
+                "/registrar",
+                C::IdentifierInvalid,
+                "identifiant attendu : minuscules, chiffres, « . », « / », « - »",
+                "expected an id: lower-case letters, digits, `.`, `/`, `-`",
+            )
+            .into());
+        }
+        let store = SqliteStore::create(directory, &genesis.origin)?;
+        let keys = KeyStore::new(directory);
+        let key = keys.create_ledger_key()?;
+        let subject_secret = keys.create_subject_secret()?;
+        let registrar_key = match genesis.registrar_key {
+            Some(key) => key,
+            None => {
+                let key = generate_key()?;
+                write_key(&directory.join(REGISTRAR_KEY_FILE), &key)?;
+                key
+            }
+        };
+        let trust = Trust {
+            origin: genesis.origin.clone(),
+            ledger_key: key.public().clone(),
+            min_size: None,
+        };
+        let opened = LedgerOpened {
+            origin: genesis.origin,
+            ledger_key: key.public().clone(),
+            registrar: genesis.registrar,
+            registrar_key: registrar_key.public().clone(),
+            clock: genesis.clock,
+            opened_at: genesis.opened_at.unwrap_or_else(|| Clock::System.now()),
+        };
+        open_ledger(&store, &key, opened).await?;
+        trust.write(&directory.join(TRUST_FILE))?;
+        Self::start(Arc::new(store), Clock::System, key, subject_secret, Some(keys)).await
+    }
+
+    /// Opens the ledger in `directory`. Errors: `Missing`, `InUse`, or what is unsound.
+    pub async fn open(directory: &Path) -> Result<Self, OpenError> {
+        let store = SqliteStore::open(directory)?;
+        let keys = KeyStore::new(directory);
+        let kid = current_kid(&store).await?;
+        let key = keys.ledger_key(&kid)?;
+        let subject_secret = keys.subject_secret()?;
+        Self::start(Arc::new(store), Clock::System, key, subject_secret, Some(keys)).await
+    }
+
+    /// Opens a ledger on any store that already holds position 0.
+    pub async fn start(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        key: SecretKey,
+        subject_secret: [u8; 32],
+        keys: Option<KeyStore>,
+    ) -> Result<Self, OpenError> {
+        let loaded = load(&*store).await?;
+        check_head(&*store, &loaded.register, loaded.head).await?;
+        let named = loaded.register.ledger_key(loaded.head.size.0);
+        if named != Some(key.public()) {
+            let named = named.map_or("none", |k| k.kid()).to_owned();
+            return Err(Fault::new(FaultKind::Missing, "sign for the ledger", "its key")
+                .because(format!("the ledger names {named}, not {}", key.public().kid()))
+                .into());
+        }
+        let origin = loaded.register.origin().to_owned();
+        let clock_kind = loaded.register.clock();
+        let published = Arc::new(Published {
+            register: RwLock::new(loaded.register.clone()),
+            head: watch::Sender::new(PublishedHead {
+                head: loaded.head,
+                time: loaded.last_time,
+                read_only: false,
+            }),
+            key: RwLock::new(key.clone()),
+        });
+        let (sender, jobs) = mpsc::channel(QUEUE);
+        let sequencer = Sequencer::new(
+            Arc::clone(&store),
+            clock.clone(),
+            key,
+            &rules::CURRENT,
+            loaded,
+            Arc::clone(&published),
+            jobs,
+        );
+        // A thread of its own: deciding and hashing must not wait for other tasks' turns.
+        let writer = std::thread::Builder::new()
+            .name("sequencer".to_owned())
+            .spawn(move || {
+                tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .expect("a current-thread runtime needs no resource that can be missing")
+                    .block_on(sequencer.run());
+            })
+            .map_err(|e| Fault::io(e, "start the sequencer", "a thread"))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                store,
+                origin,
+                clock_kind,
+                clock,
+                subject_secret,
+                published,
+                jobs: RwLock::new(Some(sender)),
+                writer: std::sync::Mutex::new(Some(writer)),
+                keys,
+                rotating: tokio::sync::Mutex::default(),
+            }),
+        })
+    }
+
+    pub fn origin(&self) -> &str {
+        &self.inner.origin
+    }
+
+    pub fn clock(&self) -> ClockKind {
+        self.inner.clock_kind
+    }
+
+    /// The ledger's time: on a simulated ledger, that of its last entry.
+    pub fn now(&self) -> Timestamp {
+        match self.inner.clock_kind {
+            ClockKind::Real => self.inner.clock.now(),
+            ClockKind::Simulated => self.inner.published.head.borrow().time,
+        }
+    }
+
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    /// Changes each time the head does.
+    pub fn watch_head(&self) -> watch::Receiver<PublishedHead> {
+        self.inner.published.head.subscribe()
+    }
+
+    pub fn size(&self) -> TreeSize {
+        self.inner.published.head.borrow().head.size
+    }
+
+    /// The head, signed now.
+    pub fn head(&self) -> PublicHead {
+        // The key first: while it is held, the writer changes neither.
+        let key = self.inner.published.key.read().expect("no writer panics with this lock");
+        let PublishedHead { head, time, read_only } = *self.inner.published.head.borrow();
+        PublicHead {
+            origin: self.inner.origin.clone(),
+            signed: SignedHead::sign(&self.inner.origin, head.size, head.link, &key),
+            time,
+            read_only,
+        }
+    }
+
+    /// Reads the durable register. Keep it short: the writer waits meanwhile.
+    pub fn with_register<T>(&self, read: impl FnOnce(&Register) -> T) -> T {
+        read(&self.inner.published.register.read().expect("no writer panics with this lock"))
+    }
+
+    /// Tree size at a time: entries recorded at it or before.
+    pub async fn size_at(&self, time: Timestamp) -> Result<TreeSize, Fault> {
+        self.inner.store.size_at(time).await
+    }
+
+    /// Reads one filing and checks its author's signature. No state is decided on.
+    pub async fn read_filing(&self, text: &str) -> Result<Filing, Refusal> {
+        self.read_filing_knowing(text, &HashMap::new()).await
+    }
+
+    async fn read_filing_knowing(
+        &self,
+        text: &str,
+        enrolled_before: &HashMap<String, (String, PublicKey)>,
+    ) -> Result<Filing, Refusal> {
+        let filing = if text.len() <= INLINE_BYTES || text.len() > MAX_FILING_BYTES {
+            UnverifiedFiling::parse(text, Disclosures::Complete)?
+        } else {
+            let text = text.to_owned();
+            tokio::task::spawn_blocking(move || {
+                UnverifiedFiling::parse(&text, Disclosures::Complete)
+            })
+            .await
+            .expect("reading a filing does not panic")?
+        };
+        filing.check_audience(&self.inner.origin)?;
+        let known = self.with_register(|register| {
+            check_live_key(register, filing.iss(), filing.kid())?;
+            Ok(register.key(filing.kid()).map(|(_, _, k)| k.key.clone()))
+        });
+        let key = match (known, enrolled_before.get(filing.kid())) {
+            (Ok(Some(key)), _) => key,
+            (_, Some((party, key))) if party == filing.iss() => key.clone(),
+            (Err(refusal), _) => return Err(refusal),
+            (Ok(None), _) => unreachable!("`check_live_key` found the key"),
+        };
+        if text.len() <= INLINE_BYTES {
+            return filing.verify(&key);
+        }
+        tokio::task::spawn_blocking(move || filing.verify(&key))
+            .await
+            .expect("reading a filing does not panic")
+    }
+
+    /// Records one filing. Answers once it is durable.
+    pub async fn submit(&self, text: &str) -> Result<Vec<Receipt>, SubmitError> {
+        let filing = self.read_filing(text).await?;
+        self.record(vec![Arc::new(filing)]).await
+    }
+
+    /// Records several filings, all or none, in order.
+    pub async fn submit_all(&self, texts: &[String]) -> Result<Vec<Receipt>, SubmitError> {
+        let mut filings = Vec::with_capacity(texts.len());
+        // A later filing may be signed with a key that an earlier one of the same lot enrols.
+        let mut enrolled = HashMap::new();
+        for (line, text) in texts.iter().enumerate() {
+            let filing =
+                self.read_filing_knowing(text, &enrolled).await.map_err(|mut refusal| {
+                    refusal.detail.fr = format!("ligne {} : {}", line + 1, refusal.detail.fr);
+                    refusal.detail.en = format!("line {}: {}", line + 1, refusal.detail.en);
+                    refusal
+                })?;
+            for item in &filing.items {
+                let (party, jwk) = match &*item.body {
+                    Body::RegisterParty(b) => (&b.party, &b.key),
+                    Body::EnrolKey(b) => (&b.party, &b.key),
+                    _ => continue,
+                };
+                if let Ok(key) = PublicKey::from_jwk(jwk) {
+                    enrolled.insert(key.kid().to_owned(), (party.clone(), key));
+                }
+            }
+            filings.push(Arc::new(filing));
+        }
+        self.record(filings).await
+    }
+
+    /// Records filings already read, all or none.
+    pub async fn record(&self, filings: Vec<Arc<Filing>>) -> Result<Vec<Receipt>, SubmitError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Record { filings, reply })?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Changes the ledger's key: the entry that names the new one is signed by the former.
+    pub async fn rotate_key(&self) -> Result<Receipt, SubmitError> {
+        let keys = self.inner.keys.as_ref().ok_or_else(|| {
+            not_recorded(Fault::new(FaultKind::ReadOnly, "change the key", "a key kept elsewhere"))
+        })?;
+        // One at a time: the next key has one file.
+        let _rotating = self.inner.rotating.lock().await;
+        // A rotation before this one may have landed without anyone being told.
+        let current = self.head().signed.kid;
+        keys.ledger_key(&current).map_err(not_recorded)?;
+        let key = keys.next_ledger_key().map_err(not_recorded)?;
+        let kid = key.public().kid().to_owned();
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Rotate { key, reply })?;
+        let mut receipts = answer.await.unwrap_or_else(|_| Err(gone()))?;
+        // The entry is recorded; its key's file is put in place now or at the next start.
+        keys.ledger_key(&kid).map_err(|fault| SubmitError::Unknown(Arc::new(fault)))?;
+        Ok(receipts.pop().expect("a rotation is one entry"))
+    }
+
+    fn send(&self, job: Job) -> Result<(), SubmitError> {
+        let jobs = self.inner.jobs.read().expect("no writer panics with this lock");
+        let sender = jobs.as_ref().ok_or_else(stopped)?;
+        sender.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => overloaded().into(),
+            mpsc::error::TrySendError::Closed(_) => stopped(),
+        })
+    }
+
+    /// Judges an access as if it were recorded next; nothing is.
+    ///
+    /// `known_at`: the tree size to know; `None` = now.
+    pub fn judge(
+        &self,
+        access: &Access,
+        at: &At,
+        known_at: Option<TreeSize>,
+    ) -> Result<Judgement, Refusal> {
+        let days = at.valid_days(self.now().date());
+        self.with_register(|register| {
+            let view = register.view(known_at.map_or(register.size(), |s| s.0));
+            rules::judge(&rules::CURRENT, &Case { access, days, recorded: None }, view)
+        })
+        .ok_or_else(|| {
+            Refusal::at(
+                "/body/processing",
+                C::IdUnknown,
+                format!("« {} » n’est pas au registre", access.processing),
+                format!("`{}` is not in the register", access.processing),
+            )
+        })
+    }
+
+    /// The receipt of an entry. `None`: there is none at that position.
+    pub async fn receipt(&self, position: Position) -> Result<Option<Receipt>, Fault> {
+        if position >= self.size().next() {
+            return Ok(None);
+        }
+        match self.inner.store.entry(position).await? {
+            None => Ok(None),
+            Some(row) => {
+                receipt_of(&*self.inner.store, &self.inner.published.register, row).await.map(Some)
+            }
+        }
+    }
+
+    pub fn subject_reference(&self, pivot: &Pivot) -> Result<SubjectRef, Refusal> {
+        subject::reference(&self.inner.subject_secret, pivot)
+    }
+
+    /// Takes no more filings, finishes those that wait, and stops the writer.
+    pub async fn shutdown(&self) {
+        self.inner.jobs.write().expect("no writer panics with this lock").take();
+        let writer = self.inner.writer.lock().expect("no holder panics").take();
+        if let Some(writer) = writer {
+            let _ = tokio::task::spawn_blocking(move || writer.join()).await;
+        }
+    }
+}
+
+/// Appends position 0.
+pub async fn open_ledger(
+    store: &dyn Store,
+    key: &SecretKey,
+    opened: LedgerOpened,
+) -> Result<(), OpenError> {
+    let (origin, time) = (opened.origin.clone(), opened.opened_at);
+    let event = Event::LedgerOpened(opened);
+    let stream = StreamRef { id: "ledger".to_owned(), kind: StreamType::Ledger, version: 1 };
+    let leaf = PendingEntry {
+        event: &event,
+        filing: None,
+        nonce: Nonces::default().draw()?,
+        origin: &origin,
+        position: Position(0),
+        prev: greffe_domain::encoding::Hash32::ZERO,
+        rulebook: rules::CURRENT.version,
+        stream: &stream,
+        time,
+    }
+    .write_leaf()?;
+    let link = link(&leaf);
+    let row = EntryRow {
+        position: Position(0),
+        sealed: SealedEntry::sign(&origin, Position(0), leaf, link, key),
+        filing: None,
+        stream,
+        event_type: EventType::LedgerOpened,
+        time,
+    };
+    let batch = Batch {
+        expected: Head::empty(),
+        entries: vec![row],
+        filings: Vec::new(),
+        disclosures: Vec::new(),
+        erased: Vec::new(),
+    };
+    store.append(batch).await.map_err(|error| match error {
+        AppendError::NotApplied(fault) | AppendError::Unknown(fault) => OpenError::Fault(fault),
+        AppendError::Conflict { .. } => OpenError::Fault(Fault::new(
+            FaultKind::AlreadyThere,
+            "open a new ledger",
+            "a store that holds one",
+        )),
+    })
+}
+
+/// Thumbprint of the key the ledger names last.
+async fn current_kid(store: &dyn Store) -> Result<String, OpenError> {
+    let missing = || Fault::new(FaultKind::Missing, "find the ledger's key", "position 0");
+    let rows = store.entries_of_types(&[StreamType::Ledger], Position(0), 10_000).await?;
+    let last = rows.last().ok_or_else(missing)?;
+    let leaf = greffe_domain::seal::Leaf::parse(&last.sealed.leaf)
+        .map_err(|e| OpenError::Unsound { position: last.position, reason: e.into() })?;
+    let kid = match Event::read(&leaf.event) {
+        Ok(Event::LedgerOpened(opened)) => opened.ledger_key.kid().to_owned(),
+        Ok(Event::LedgerKeyRotated { ledger_key }) => ledger_key.kid().to_owned(),
+        _ => return Err(missing().into()),
+    };
+    Ok(kid)
+}
+
+/// The last entry must be sound before anything is signed after it.
+async fn check_head(store: &dyn Store, register: &Register, head: Head) -> Result<(), OpenError> {
+    let Some(last) = head.size.0.checked_sub(1).map(Position) else {
+        return Err(Fault::new(FaultKind::Missing, "open the ledger", "position 0").into());
+    };
+    let from = Position(last.0.saturating_sub(1));
+    let rows = store.entries(from, 2).await?;
+    let prev = match rows.as_slice() {
+        [_] => greffe_domain::encoding::Hash32::ZERO,
+        [before, _] => before.sealed.link,
+        _ => {
+            return Err(Fault::new(FaultKind::Corrupt, "read the last entries", "the store").into());
+        }
+    };
+    let row = rows.last().expect("one or two rows");
+    let unsound = |reason| OpenError::Unsound { position: last, reason };
+    let key = register.ledger_key(last.0).ok_or_else(|| unsound(SealError::Member("key")))?;
+    check_entry(register.origin(), last, &prev, &row.sealed, key).map_err(unsound)?;
+    Ok(())
+}
+
+fn stopped() -> SubmitError {
+    SubmitError::NotRecorded(Arc::new(Fault::new(
+        FaultKind::Unavailable,
+        "record the filing",
+        "a ledger that is shutting down",
+    )))
+}
+
+/// The writer stopped while it had the filing: it may have recorded it.
+fn gone() -> SubmitError {
+    SubmitError::Unknown(Arc::new(Fault::new(
+        FaultKind::Unavailable,
+        "record the filing",
+        "a ledger whose writer stopped",
+    )))
+}
+
+fn not_recorded(fault: Fault) -> SubmitError {
+    SubmitError::NotRecorded(Arc::new(fault))
+}
+
+fn overloaded() -> Refusal {
+    Refusal::new(
+        C::Overloaded,
+        "trop de dépôts attendent ; réessayer dans quelques secondes",
+        "too many filings are waiting; try again in a few seconds",
+    )
+}

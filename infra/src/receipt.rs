@@ -1,0 +1,36 @@
+//! A receipt: proof, checkable offline, that an entry is in the ledger at its place.
+
+use greffe_domain::date::{LegalDate, Timestamp};
+use greffe_domain::encoding::{Hash32, base64url};
+use greffe_domain::seal::Position;
+use greffe_domain::verdict::Verdict;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// What a filer gets for each entry, once it is durable.
+///
+/// `leaf` holds the stored bytes; the ledger's signature binds them to `position`
+/// (`docs/format.md` §2).
+#[derive(Debug, Clone, Serialize)]
+pub struct Receipt {
+    pub origin: String,
+    pub position: Position,
+    pub link: Hash32,
+    #[serde(serialize_with = "as_base64url")]
+    pub signature: [u8; 64],
+    /// Thumbprint of the ledger's key.
+    pub key: String,
+    pub time: Timestamp,
+    /// Digest of the filing; `None` for the ledger's own events.
+    pub filing: Option<Hash32>,
+    pub leaf: Box<RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Last day on which a granted access may be served, when its basis has a term.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<LegalDate>,
+}
+
+fn as_base64url<S: Serializer>(bytes: &[u8; 64], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&base64url(bytes))
+}

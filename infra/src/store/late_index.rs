@@ -1,0 +1,132 @@
+//! An index of random keys whose cost does not grow with the ledger.
+//!
+//! Every filing and every disclosure brings a random 8-byte key. Put into a B-tree at once,
+//! each touches a page of its own, so that a batch of 1,024 rewrites 16 MB once the ledger
+//! is large. Here the newest keys wait in memory, in key order, and a cursor sweeps round
+//! the key space: each step writes a run of neighbouring keys, which share pages. Nothing
+//! is lost with the memory: the keys that may be missing are those of rows after
+//! `complete_below`, and they are computed from these rows again at start-up.
+//!
+//! Pure bookkeeping: the SQL is `sqlite.rs`.
+
+use std::collections::BTreeSet;
+
+/// Keys in memory before the sweep starts; bounds memory (about 1 MB) and start-up.
+const CAPACITY: usize = 32_768;
+/// Least keys written by one step of the sweep.
+const STEP: usize = 2_048;
+
+/// The first eight bytes of a hash, and the position of the row that holds the whole.
+pub(super) type Key = (i64, i64);
+
+/// What one append has to write, and what holds once that is durable.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    added: Vec<Key>,
+    /// Goes into the index table, in this order.
+    pub(super) swept: Vec<Key>,
+    /// A sweep ended: every key of a row below is in the table.
+    pub(super) complete_below: Option<i64>,
+    size_before: i64,
+}
+
+#[derive(Debug)]
+pub(super) struct LateIndex {
+    waiting: BTreeSet<Key>,
+    /// Keys from here on are still to be swept in this round.
+    cursor: Key,
+    /// Ledger size when this round started: its end covers every row below.
+    round_started_at: i64,
+}
+
+impl LateIndex {
+    /// `waiting`: keys of the rows from `complete_below` up to the ledger's size; some may be
+    /// in the table.
+    pub(super) fn new(waiting: impl IntoIterator<Item = Key>, size: i64) -> Self {
+        Self {
+            waiting: waiting.into_iter().collect(),
+            cursor: (i64::MIN, i64::MIN),
+            round_started_at: size,
+        }
+    }
+
+    /// Positions whose key in memory has this hash.
+    pub(super) fn waiting(&self, hash: i64) -> impl Iterator<Item = i64> + '_ {
+        self.waiting.range((hash, i64::MIN)..=(hash, i64::MAX)).map(|&(_, position)| position)
+    }
+
+    /// Plans an append that adds these keys to a ledger of this size.
+    pub(super) fn plan(&self, added: Vec<Key>, size_before: i64) -> Plan {
+        if self.waiting.len() + added.len() < CAPACITY {
+            return Plan { added, size_before, ..Plan::default() };
+        }
+        let step = STEP.max(added.len() * 2);
+        let swept: Vec<Key> = self.waiting.range(self.cursor..).take(step).copied().collect();
+        let complete_below = (swept.len() < step).then_some(self.round_started_at);
+        Plan { added, swept, complete_below, size_before }
+    }
+
+    /// The append that was planned is durable.
+    pub(super) fn apply(&mut self, plan: Plan) {
+        for key in &plan.swept {
+            self.waiting.remove(key);
+        }
+        if plan.complete_below.is_some() {
+            self.cursor = (i64::MIN, i64::MIN);
+            self.round_started_at = plan.size_before;
+        } else if let Some(&(hash, position)) = plan.swept.last() {
+            self.cursor = (hash, position.saturating_add(1));
+        }
+        self.waiting.extend(plan.added);
+    }
+}
+
+/// The key of a uniformly distributed hash.
+pub(super) fn key(hash: &[u8], position: u64) -> Key {
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash[..8]);
+    (i64::from_be_bytes(first), position as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever is swept, every key is in memory or in the table, and a restart from the
+    /// rows after `complete_below` finds the rest.
+    #[test]
+    fn a_key_is_always_in_memory_in_the_table_or_in_a_row_read_at_start() {
+        let mut index = LateIndex::new([], 0);
+        let (mut table, mut complete_below) = (BTreeSet::new(), 0);
+        let mut rows: Vec<Key> = Vec::new();
+        let mut widest = 0;
+        for batch in 0..400_i64 {
+            let size = rows.len() as i64;
+            let added: Vec<Key> = (size..size + 1_000)
+                .map(|n| key(blake3::hash(&n.to_le_bytes()).as_bytes(), n as u64))
+                .collect();
+            let plan = index.plan(added.clone(), size);
+            table.extend(plan.swept.iter().copied());
+            complete_below = plan.complete_below.unwrap_or(complete_below);
+            rows.extend(added);
+            index.apply(plan);
+            // More than the capacity only after a restart, until the sweep has caught up.
+            assert!(index.waiting.len() <= 4 * CAPACITY, "{} wait", index.waiting.len());
+            widest = widest.max(rows.len() as i64 - complete_below);
+            if batch % 57 == 0 {
+                let reread = rows[complete_below as usize..].iter().copied();
+                let restarted = LateIndex::new(reread, rows.len() as i64);
+                assert!(
+                    rows.iter().all(|k| table.contains(k) || restarted.waiting.contains(k)),
+                    "a key was lost at restart after batch {batch}"
+                );
+                index = restarted;
+            }
+            assert!(
+                rows.iter().step_by(97).all(|&(hash, position)| table.contains(&(hash, position))
+                    || index.waiting(hash).any(|p| p == position))
+            );
+        }
+        assert!(complete_below > 0 && widest < 4 * CAPACITY as i64, "start-up reads {widest} rows");
+    }
+}

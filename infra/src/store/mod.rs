@@ -1,0 +1,276 @@
+//! Where the ledger's bytes are kept: one contract, several engines.
+//!
+//! The sequencer hands over a sealed batch with the head it was sealed on; a store appends
+//! it whole, durably, and only if that is still its head. Nothing here decides, hashes or
+//! signs. Every store passes `contract.rs`.
+
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
+mod fault;
+#[cfg(any(test, feature = "contract"))]
+pub mod faulty;
+mod late_index;
+mod memory;
+pub mod sqlite;
+
+use async_trait::async_trait;
+use greffe_domain::date::Timestamp;
+use greffe_domain::encoding::Hash32;
+use greffe_domain::kind::{EventType, StreamType};
+use greffe_domain::seal::{FilingRef, Position, SealedEntry, StreamRef, TreeSize};
+
+pub use fault::{Fault, FaultKind};
+pub use memory::MemoryStore;
+pub use sqlite::SqliteStore;
+
+/// How far a ledger goes, and the link of its last entry (zeros when it has none).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    pub size: TreeSize,
+    pub link: Hash32,
+}
+
+impl Head {
+    pub fn empty() -> Self {
+        Self { size: TreeSize(0), link: Hash32::ZERO }
+    }
+}
+
+/// One sealed entry, with the members of its leaf that are searched for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryRow {
+    pub position: Position,
+    pub sealed: SealedEntry,
+    /// `None` for the ledger's own events.
+    pub filing: Option<FilingRef>,
+    pub stream: StreamRef,
+    pub event_type: EventType,
+    /// When it was recorded, by the ledger's clock.
+    pub time: Timestamp,
+}
+
+impl EntryRow {
+    /// First position of the filing it comes from.
+    pub fn first_position(&self) -> Option<Position> {
+        let filing = self.filing?;
+        Some(Position(self.position.0 - u64::from(filing.item)))
+    }
+}
+
+/// A filing, verbatim, at the position of its first item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilingRow {
+    pub first_position: Position,
+    /// How many entries it became.
+    pub items: u32,
+    pub digest: Hash32,
+    pub iss: String,
+    pub jti: String,
+    /// The issuer-signed JWT, without its disclosures.
+    pub jwt: String,
+}
+
+/// Who filed under which name: unique for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FilingKey<'a> {
+    pub iss: &'a str,
+    pub jti: &'a str,
+}
+
+/// Where a filing went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordedFiling {
+    pub digest: Hash32,
+    pub first_position: Position,
+    pub items: u32,
+}
+
+/// A personal value, kept apart so that it can be erased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisclosureRow {
+    pub position: Position,
+    /// SHA-256 of `encoded`, as it stands in the entry.
+    pub digest: Hash32,
+    /// The base64url text of the disclosure.
+    pub encoded: String,
+}
+
+/// What is appended together: all of it or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The head it was sealed on.
+    pub expected: Head,
+    /// From `expected.size` on, without gaps.
+    pub entries: Vec<EntryRow>,
+    /// In order of position.
+    pub filings: Vec<FilingRow>,
+    /// In order of position.
+    pub disclosures: Vec<DisclosureRow>,
+    /// Digests whose disclosures go, wherever they stand; those of this batch stay.
+    pub erased: Vec<Hash32>,
+}
+
+impl Batch {
+    /// The head once it is appended.
+    pub fn head_after(&self) -> Head {
+        match self.entries.last() {
+            Some(last) => Head { size: TreeSize(last.position.0 + 1), link: last.sealed.link },
+            None => self.expected,
+        }
+    }
+
+    /// Panics if its positions are not the next ones: the sequencer sealed nonsense.
+    fn assert_consecutive(&self) {
+        for (entry, position) in self.entries.iter().zip(self.expected.size.0..) {
+            assert_eq!(
+                entry.position.0, position,
+                "the entries of a batch take the positions after its expected head, in order"
+            );
+        }
+    }
+}
+
+/// Why an append did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Another writer appended first. Nothing was written.
+    #[error("the ledger's head moved: another writer appended up to size {}", actual.size)]
+    Conflict { actual: Head },
+    /// Nothing was written; the same batch may be appended again.
+    #[error("nothing was appended")]
+    NotApplied(#[source] Fault),
+    /// It may or may not have been written: ask for the head before anything else.
+    #[error("it is not known whether the entries were appended")]
+    Unknown(#[source] Fault),
+}
+
+/// A ledger's bytes. Reads see only what was durably appended.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Name of the ledger, fixed when the store was created.
+    fn origin(&self) -> &str;
+
+    /// Where the ledger ends. After [`AppendError::Unknown`] this is the answer to whether
+    /// the batch landed, and it holds: a batch that is not under this head never appears.
+    async fn head(&self) -> Result<Head, Fault>;
+
+    /// Appends if the head is still the expected one, in one durable transaction.
+    async fn append(&self, batch: Batch) -> Result<(), AppendError>;
+
+    /// At most `limit` entries from a position on, in order.
+    async fn entries(&self, from: Position, limit: usize) -> Result<Vec<EntryRow>, Fault>;
+
+    /// The same, of these stream types only. Without `access` among them, accesses are not
+    /// read at all.
+    async fn entries_of_types(
+        &self,
+        types: &[StreamType],
+        from: Position,
+        limit: usize,
+    ) -> Result<Vec<EntryRow>, Fault>;
+
+    async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault>;
+
+    /// Every entry of a stream, by version.
+    async fn stream(&self, stream: StreamType, id: &str) -> Result<Vec<EntryRow>, Fault>;
+
+    /// How many entries were recorded at or before a time.
+    async fn size_at(&self, time: Timestamp) -> Result<TreeSize, Fault>;
+
+    /// The filing whose first item is at this position (see [`EntryRow::first_position`]).
+    async fn filing(&self, first_position: Position) -> Result<Option<FilingRow>, Fault>;
+
+    /// At most `limit` filings whose first item is at a position or after it, in order.
+    async fn filings(&self, from: Position, limit: usize) -> Result<Vec<FilingRow>, Fault>;
+
+    /// Where the filings of these names went; one answer a name, in order.
+    async fn filings_by_key(
+        &self,
+        keys: &[FilingKey<'_>],
+    ) -> Result<Vec<Option<RecordedFiling>>, Fault>;
+
+    /// Disclosures not erased, of entries in `from..until`, by position, then digest.
+    async fn disclosures(
+        &self,
+        from: Position,
+        until: Position,
+    ) -> Result<Vec<DisclosureRow>, Fault>;
+
+    /// The same, of these positions only, which need not be in order.
+    async fn disclosures_at(&self, positions: &[Position]) -> Result<Vec<DisclosureRow>, Fault>;
+
+    /// Whether a disclosure of this digest is kept, and where; one answer a digest.
+    async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault>;
+}
+
+/// A store behind a pointer is the same store.
+#[async_trait]
+impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
+    fn origin(&self) -> &str {
+        (**self).origin()
+    }
+
+    async fn head(&self) -> Result<Head, Fault> {
+        (**self).head().await
+    }
+
+    async fn append(&self, batch: Batch) -> Result<(), AppendError> {
+        (**self).append(batch).await
+    }
+
+    async fn entries(&self, from: Position, limit: usize) -> Result<Vec<EntryRow>, Fault> {
+        (**self).entries(from, limit).await
+    }
+
+    async fn entries_of_types(
+        &self,
+        types: &[StreamType],
+        from: Position,
+        limit: usize,
+    ) -> Result<Vec<EntryRow>, Fault> {
+        (**self).entries_of_types(types, from, limit).await
+    }
+
+    async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault> {
+        (**self).entry(position).await
+    }
+
+    async fn stream(&self, stream: StreamType, id: &str) -> Result<Vec<EntryRow>, Fault> {
+        (**self).stream(stream, id).await
+    }
+
+    async fn size_at(&self, time: Timestamp) -> Result<TreeSize, Fault> {
+        (**self).size_at(time).await
+    }
+
+    async fn filing(&self, first_position: Position) -> Result<Option<FilingRow>, Fault> {
+        (**self).filing(first_position).await
+    }
+
+    async fn filings(&self, from: Position, limit: usize) -> Result<Vec<FilingRow>, Fault> {
+        (**self).filings(from, limit).await
+    }
+
+    async fn filings_by_key(
+        &self,
+        keys: &[FilingKey<'_>],
+    ) -> Result<Vec<Option<RecordedFiling>>, Fault> {
+        (**self).filings_by_key(keys).await
+    }
+
+    async fn disclosures(
+        &self,
+        from: Position,
+        until: Position,
+    ) -> Result<Vec<DisclosureRow>, Fault> {
+        (**self).disclosures(from, until).await
+    }
+
+    async fn disclosures_at(&self, positions: &[Position]) -> Result<Vec<DisclosureRow>, Fault> {
+        (**self).disclosures_at(positions).await
+    }
+
+    async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault> {
+        (**self).disclosure_positions(digests).await
+    }
+}
