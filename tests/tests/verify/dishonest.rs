@@ -443,8 +443,8 @@ fn an_unknown_rulebook_is_named() {
 
 #[test]
 fn a_leaf_of_another_place_is_named() {
-    type Change<'a> = &'a dyn Fn(&mut Value);
-    let changes: [(Change<'_>, fn(&SealError) -> bool); 4] = [
+    type Change<'a> = (&'a dyn Fn(&mut Value), fn(&SealError) -> bool);
+    let changes: [Change<'_>; 4] = [
         (&|leaf| leaf["position"] = json!(7), |e| matches!(e, SealError::Position { .. })),
         (&|leaf| leaf["prev"] = json!("0".repeat(64)), |e| matches!(e, SealError::Prev)),
         (&|leaf| leaf["origin"] = json!("a.example"), |e| matches!(e, SealError::Origin(_))),
