@@ -246,7 +246,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => n.clone().prop_map(|access| Step::Contest { access }),
         1 => n.prop_map(|access| Step::Erase { access }),
     ];
-    prop::collection::vec(step, 1..40)
+    prop::collection::vec(step, 1..80)
 }
 
 /// What a scan finds at a position.
@@ -589,7 +589,6 @@ async fn check_stats(p: &Arc<Projections>, scanned: &[Scanned]) {
 
 /// Judges again before each register that a scan went through.
 async fn check_now(ledger: &Ledger, scanned: &[Scanned]) {
-    let erased = scanned.iter().any(|s| s.row.event_type.as_str() == "SubjectErased");
     for s in scanned {
         let found = now_verdict(ledger, s.row.position).await.expect("a judgement");
         let Some(access) = s.access() else {
@@ -598,8 +597,9 @@ async fn check_now(ledger: &Ledger, scanned: &[Scanned]) {
         };
         let found = found.expect("an access");
         assert_eq!(found.then, *s.verdict());
-        // What was erased was known to those who judged then: the scan does not know it.
-        if erased {
+        // Whoever judged then knew whom it was about; a scan after the erasure does not.
+        let members = access.cohort.iter().flat_map(|c| &c.members);
+        if access.subjects.iter().chain(members).any(|s| s.value.is_none()) {
             continue;
         }
         let case = Case {
