@@ -1,1 +1,4 @@
 //! Shared test support.
+
+pub mod ledger;
+pub mod sample;

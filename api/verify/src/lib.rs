@@ -1,1 +1,188 @@
-//! Offline verifier.
+//! The verifier: an exported ledger checked without its server, in one pass.
+//!
+//! `lines → Line (on all cores) → Ledger (in order) → Report`. It is given the ledger's name
+//! and first key (`Trust`) and nothing else, and checks every claim an export makes
+//! (`docs/format.md` §5), every access judged again included. It opens no socket. Memory:
+//! the register, one filing, a few thousand lines, and a few bytes for each filing and
+//! each disclosure (`seen.rs`), for one filing or value may not come twice.
+
+mod ledger;
+mod line;
+mod reason;
+mod rejudge;
+mod report;
+mod seen;
+mod trust;
+
+use std::io::{BufRead, Read};
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use greffe_domain::seal::Position;
+
+use ledger::Ledger;
+use line::{KnownKeys, Line, MAX_LINE_BYTES};
+
+pub use reason::{Failure, Reason};
+pub use report::Report;
+pub use trust::{Trust, TrustError};
+
+/// Lines and bytes read ahead of the serial half.
+const CHUNK_LINES: usize = 4096;
+const CHUNK_BYTES: usize = 8 * 1024 * 1024;
+/// Lines that a core takes at a time.
+const BLOCK_LINES: usize = 32;
+
+/// Checks an export. Returns what it holds, or the first failure in the order of its lines.
+pub fn verify(reader: impl BufRead, trust: &Trust) -> Result<Report, Failure> {
+    let mut chunks = Chunks { reader, lines: 0, entries: 0 };
+    let mut ledger = Ledger::new(trust);
+    let mut chunk = chunks.read();
+    if !chunk.lines().any(line::is_recognisable) {
+        return Err(match chunk.end {
+            Some(End::Unreadable(why)) => Failure::CannotJudge(why),
+            _ => Failure::CannotJudge("the file is not an export of a ledger".to_owned()),
+        });
+    }
+    let mut lines = chunk.parse(&trust.origin, ledger.keys());
+    loop {
+        let next = if chunk.end.is_none() { Some(chunks.read()) } else { None };
+        // While this chunk is folded in order, the next one is read on the other cores. Keys
+        // enrolled meanwhile are not known there; the fold then checks for itself.
+        let keys = ledger.keys().clone();
+        let (folded, parsed) = thread::scope(|scope| {
+            let ahead = next.as_ref().map(|next| {
+                let keys = &keys;
+                scope.spawn(move || next.parse(&trust.origin, keys))
+            });
+            let folded = fold(&mut ledger, chunk.first_line, lines);
+            let parsed = ahead.map(|handle| match handle.join() {
+                Ok(parsed) => parsed,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            (folded, parsed)
+        });
+        folded?;
+        match (next, parsed) {
+            (Some(next), Some(parsed)) => (chunk, lines) = (next, parsed),
+            _ => break,
+        }
+    }
+    match chunk.end {
+        Some(End::Unreadable(why)) => Err(Failure::CannotJudge(why)),
+        Some(End::LineTooLong) => {
+            Err(ledger.broken(chunks.lines + 1, Reason::LineTooLong(MAX_LINE_BYTES)))
+        }
+        Some(End::OfFile) | None => ledger.finish(chunks.lines),
+    }
+}
+
+fn fold(ledger: &mut Ledger<'_>, first_line: u64, lines: Vec<Line>) -> Result<(), Failure> {
+    (first_line..).zip(lines).try_for_each(|(number, line)| ledger.take(number, line))
+}
+
+/// Why nothing follows a chunk.
+enum End {
+    OfFile,
+    LineTooLong,
+    Unreadable(String),
+}
+
+struct Chunks<R> {
+    reader: R,
+    /// Lines read so far.
+    lines: u64,
+    /// Entries among them, by the look of their lines.
+    entries: u64,
+}
+
+/// Some lines, kept as they were read.
+struct Chunk {
+    bytes: Vec<u8>,
+    /// Where each line ends in `bytes`, and the place it has if it is an entry.
+    ends: Vec<(usize, Position)>,
+    /// Number of the first, from 1.
+    first_line: u64,
+    end: Option<End>,
+}
+
+impl<R: BufRead> Chunks<R> {
+    fn read(&mut self) -> Chunk {
+        let mut chunk =
+            Chunk { bytes: Vec::new(), ends: Vec::new(), first_line: self.lines + 1, end: None };
+        while chunk.end.is_none()
+            && chunk.ends.len() < CHUNK_LINES
+            && chunk.bytes.len() < CHUNK_BYTES
+        {
+            let start = chunk.bytes.len();
+            let mut limited = (&mut self.reader).take(MAX_LINE_BYTES as u64 + 1);
+            match limited.read_until(b'\n', &mut chunk.bytes) {
+                Err(e) => {
+                    chunk.end = Some(End::Unreadable(format!("reading the export failed: {e}")));
+                    break;
+                }
+                Ok(0) => {
+                    chunk.end = Some(End::OfFile);
+                    break;
+                }
+                Ok(_) => {}
+            }
+            if chunk.bytes.last() == Some(&b'\n') {
+                chunk.bytes.pop();
+            } else if chunk.bytes.len() - start > MAX_LINE_BYTES {
+                chunk.end = Some(End::LineTooLong);
+                break;
+            }
+            chunk.ends.push((chunk.bytes.len(), Position(self.entries)));
+            self.entries += u64::from(line::is_entry(&chunk.bytes[start..]));
+            self.lines += 1;
+        }
+        chunk
+    }
+}
+
+impl Chunk {
+    fn line(&self, index: usize) -> &[u8] {
+        let start = if index == 0 { 0 } else { self.ends[index - 1].0 };
+        &self.bytes[start..self.ends[index].0]
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.ends.len()).map(|index| self.line(index))
+    }
+
+    /// Reads every line, on all cores.
+    fn parse(&self, origin: &str, keys: &KnownKeys) -> Vec<Line> {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let blocks = AtomicUsize::new(0);
+        let work = || {
+            let mut done = Vec::new();
+            loop {
+                let block = blocks.fetch_add(1, Ordering::Relaxed);
+                let start = block * BLOCK_LINES;
+                if start >= self.ends.len() {
+                    return done;
+                }
+                let end = (start + BLOCK_LINES).min(self.ends.len());
+                let lines: Vec<Line> = (start..end)
+                    .map(|i| Line::read(self.line(i), origin, self.ends[i].1, keys))
+                    .collect();
+                done.push((block, lines));
+            }
+        };
+        let mut done = thread::scope(|scope| {
+            let others: Vec<_> = (1..cores).map(|_| scope.spawn(work)).collect();
+            let mut done = work();
+            for other in others {
+                match other.join() {
+                    Ok(blocks) => done.extend(blocks),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            done
+        });
+        done.sort_unstable_by_key(|(block, _)| *block);
+        done.into_iter().flat_map(|(_, lines)| lines).collect()
+    }
+}

@@ -1,0 +1,4 @@
+//! Every integration test, in one binary.
+
+#[path = "../verify/mod.rs"]
+mod verify;
