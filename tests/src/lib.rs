@@ -1,4 +1,6 @@
 //! Shared test support.
 
 pub mod ledger;
+pub mod node;
 pub mod sample;
+pub mod vectors;
