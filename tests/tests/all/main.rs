@@ -1,7 +1,11 @@
 //! Every integration test, in one binary.
 
+#[path = "../canonical.rs"]
+mod canonical;
 #[path = "../recompute.rs"]
 mod recompute;
+#[path = "../sd_jwt_oracle.rs"]
+mod sd_jwt_oracle;
 #[path = "../vectors.rs"]
 mod vectors;
 #[path = "../verify/mod.rs"]
