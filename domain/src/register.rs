@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::body::{
-    AcknowledgeFormality, Body, Declaration, Deploy, EndDecision, EvaluateExperiment,
+    Access, AcknowledgeFormality, Body, Declaration, Deploy, EndDecision, EvaluateExperiment,
     ExpandExperiment, FileAssessment, FileFormality, LaunchExperiment, PlanExpansion,
     PublishReference, RecordAgreement, RecordConsultation, RecordInformation, RecordMilestone,
     RecordRuling, RecordStatement, RecordUse, RenderDecision, Site, Withdraw, WorksCouncilOpine,
@@ -636,6 +636,67 @@ impl<'a> View<'a> {
     /// What was filed about that thing.
     pub fn about(&self, kind: StreamType, id: &str) -> AboutView<'a> {
         AboutView { about: self.register.about(kind, id), size: self.size }
+    }
+
+    /// Positions of the known facts that judging an access may look at, ascending: those
+    /// about its processing, experiments and decisions, the rulings on them and on it, its
+    /// uses, and the text it cites. `access_position`: its own, which is not among them.
+    ///
+    /// A verdict that differs between two sizes differs because of facts listed here (or
+    /// because of an erasure, which leaves no fact).
+    pub fn touching(&self, access: &Access, access_position: u64) -> Vec<u64> {
+        let mut found = Vec::new();
+        macro_rules! collect {
+            ($($facts:expr),+ $(,)?) => {
+                $(found.extend(self.known($facts).iter().map(|f| f.position));)+
+            };
+        }
+        macro_rules! collect_about {
+            ($kind:expr, $id:expr) => {
+                if let Some(a) = self.register.about($kind, $id) {
+                    collect!(
+                        &a.statements, &a.milestones, &a.consultations,
+                        &a.conditions_set, &a.conditions_met, &a.generalisations,
+                    );
+                }
+            };
+        }
+        let mut experiments: Vec<&str> = access.experiment.iter().map(String::as_str).collect();
+        if let Some(processing) = self.processing(&access.processing) {
+            collect!(
+                &processing.versions, &processing.deployments, &processing.withdrawals,
+                &processing.formalities, &processing.receipts, &processing.information,
+                &processing.opinions, &processing.assessments, &processing.agreements,
+                &processing.objections,
+            );
+            for decision in self.decisions_on(processing) {
+                found.push(decision.rendered.position);
+                collect!(&decision.endings);
+                collect_about!(StreamType::Decision, &decision.rendered.data.decision);
+            }
+            for ruling in self.rulings_on(processing, Some(access_position)) {
+                found.push(ruling.position);
+                collect_about!(StreamType::Ruling, &ruling.data.ruling);
+            }
+            experiments.extend(processing.experiments.iter().map(String::as_str));
+        }
+        for id in experiments {
+            if let Some(experiment) = self.experiment(id) {
+                collect!(
+                    &experiment.launches, &experiment.sites, &experiment.plans,
+                    &experiment.expansions, &experiment.evaluations, &experiment.ends,
+                );
+            }
+            collect_about!(StreamType::Experiment, id);
+        }
+        collect_about!(StreamType::Processing, &access.processing);
+        collect_about!(StreamType::Access, &access_position.to_string());
+        found.extend(self.uses_of(access_position).map(|u| u.position));
+        let cited = access.basis.reference.as_deref().and_then(|id| self.reference(id));
+        found.extend(cited.map(|text| text.position));
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 
     /// The versions of a declaration that may have been in force on `days`: the last that

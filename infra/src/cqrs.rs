@@ -158,11 +158,6 @@ impl Staging {
         std::mem::take(&mut self.staged)
     }
 
-    /// Forgets everything, after a batch whose fate made memory unreliable.
-    pub fn reset(&mut self) {
-        *self = Self::default();
-    }
-
     pub fn holds(&self, stream: StreamType, id: &str) -> bool {
         self.slots.contains_key(&(stream, id.to_owned()))
     }
@@ -204,8 +199,11 @@ impl Staging {
 
     /// Stages an event of the ledger's own.
     pub fn stage_ledger_event(&mut self, id: &str, event: Event) {
+        let key = (StreamType::Ledger, id.to_owned());
+        let before = self.slots.get(&key).map(|s| (s.version, Arc::clone(&s.state)));
         self.count_ledger_event(id);
-        let version = self.slots[&(StreamType::Ledger, id.to_owned())].version;
+        let version = self.slots[&key].version;
+        self.undo.push((key, before));
         self.staged.push(StagedEvent {
             stream: StreamType::Ledger,
             id: id.to_owned(),

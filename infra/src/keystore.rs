@@ -57,9 +57,11 @@ impl KeyStore {
         self.create(LEDGER_KEY)
     }
 
-    /// Draws the key that the next rotation names. Errors: `AlreadyThere`.
-    pub fn create_next_ledger_key(&self) -> Result<SecretKey, Fault> {
-        self.create(NEXT_LEDGER_KEY)
+    /// The key that the next rotation names: the one a rotation that did not get there left
+    /// behind, which nobody has seen, or a fresh one.
+    pub fn next_ledger_key(&self) -> Result<SecretKey, Fault> {
+        let path = self.directory.join(NEXT_LEDGER_KEY);
+        if path.exists() { read_key(&path) } else { self.create(NEXT_LEDGER_KEY) }
     }
 
     fn create(&self, file: &str) -> Result<SecretKey, Fault> {
@@ -181,13 +183,16 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let keys = KeyStore::new(directory.path());
         let first = keys.create_ledger_key().expect("a key");
-        let next = keys.create_next_ledger_key().expect("a key");
+        let next = keys.next_ledger_key().expect("a key");
+        let again = keys.next_ledger_key().expect("that of the rotation that was interrupted");
+        assert_eq!(again.public(), next.public());
         let kid = |key: SecretKey| key.public().kid().to_owned();
         let (first, next) = (kid(first), kid(next));
         assert_eq!(kid(keys.ledger_key(&first).expect("the former key")), first);
         assert_eq!(kid(keys.ledger_key(&next).expect("the new key")), next);
         assert_eq!(kid(keys.ledger_key(&next).expect("in its place")), next);
         assert_eq!(keys.ledger_key(&first).expect_err("gone").kind(), FaultKind::Missing);
-        keys.create_next_ledger_key().expect("free for the next rotation");
+        let fresh = keys.next_ledger_key().expect("free for the next rotation");
+        assert_ne!(kid(fresh), next);
     }
 }

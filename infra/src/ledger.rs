@@ -11,7 +11,7 @@ use std::sync::{Arc, RwLock};
 use greffe_domain::body::{Access, Body};
 use greffe_domain::date::Timestamp;
 use greffe_domain::event::{At, ClockKind, Event, LedgerOpened};
-use greffe_domain::filing::{Disclosures, Filing, UnverifiedFiling};
+use greffe_domain::filing::{Disclosures, Filing, MAX_FILING_BYTES, UnverifiedFiling};
 use greffe_domain::identifier::{is_slug, valid_origin};
 use greffe_domain::key::{PublicKey, SecretKey};
 use greffe_domain::kind::{EventType, StreamType};
@@ -84,6 +84,7 @@ struct Inner {
     jobs: RwLock<Option<mpsc::Sender<Job>>>,
     writer: std::sync::Mutex<Option<std::thread::JoinHandle<()>>>,
     keys: Option<KeyStore>,
+    rotating: tokio::sync::Mutex<()>,
 }
 
 /// A handle; clones share the ledger.
@@ -115,9 +116,6 @@ impl Ledger {
             )
             .into());
         }
-        let shown = directory.display().to_string();
-        std::fs::create_dir_all(directory)
-            .map_err(|e| Fault::io(e, "create the data directory", &shown))?;
         let store = SqliteStore::create(directory, &genesis.origin)?;
         let keys = KeyStore::new(directory);
         let key = keys.create_ledger_key()?;
@@ -168,6 +166,13 @@ impl Ledger {
     ) -> Result<Self, OpenError> {
         let loaded = load(&*store).await?;
         check_head(&*store, &loaded.register, loaded.head).await?;
+        let named = loaded.register.ledger_key(loaded.head.size.0);
+        if named != Some(key.public()) {
+            let named = named.map_or("none", |k| k.kid()).to_owned();
+            return Err(Fault::new(FaultKind::Missing, "sign for the ledger", "its key")
+                .because(format!("the ledger names {named}, not {}", key.public().kid()))
+                .into());
+        }
         let origin = loaded.register.origin().to_owned();
         let clock_kind = loaded.register.clock();
         let published = Arc::new(Published {
@@ -211,6 +216,7 @@ impl Ledger {
                 jobs: RwLock::new(Some(sender)),
                 writer: std::sync::Mutex::new(Some(writer)),
                 keys,
+                rotating: tokio::sync::Mutex::default(),
             }),
         })
     }
@@ -246,8 +252,9 @@ impl Ledger {
 
     /// The head, signed now.
     pub fn head(&self) -> PublicHead {
-        let PublishedHead { head, time, read_only } = *self.inner.published.head.borrow();
+        // The key first: while it is held, the writer changes neither.
         let key = self.inner.published.key.read().expect("no writer panics with this lock");
+        let PublishedHead { head, time, read_only } = *self.inner.published.head.borrow();
         PublicHead {
             origin: self.inner.origin.clone(),
             signed: SignedHead::sign(&self.inner.origin, head.size, head.link, &key),
@@ -276,7 +283,16 @@ impl Ledger {
         text: &str,
         enrolled_before: &HashMap<String, (String, PublicKey)>,
     ) -> Result<Filing, Refusal> {
-        let filing = UnverifiedFiling::parse(text, Disclosures::Complete)?;
+        let filing = if text.len() <= INLINE_BYTES || text.len() > MAX_FILING_BYTES {
+            UnverifiedFiling::parse(text, Disclosures::Complete)?
+        } else {
+            let text = text.to_owned();
+            tokio::task::spawn_blocking(move || {
+                UnverifiedFiling::parse(&text, Disclosures::Complete)
+            })
+            .await
+            .expect("reading a filing does not panic")?
+        };
         filing.check_audience(&self.inner.origin)?;
         let known = self.with_register(|register| {
             check_live_key(register, filing.iss(), filing.kid())?;
@@ -333,7 +349,7 @@ impl Ledger {
     pub async fn record(&self, filings: Vec<Arc<Filing>>) -> Result<Vec<Receipt>, SubmitError> {
         let (reply, answer) = oneshot::channel();
         self.send(Job::Record { filings, reply })?;
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
     /// Changes the ledger's key: the entry that names the new one is signed by the former.
@@ -341,12 +357,18 @@ impl Ledger {
         let keys = self.inner.keys.as_ref().ok_or_else(|| {
             not_recorded(Fault::new(FaultKind::ReadOnly, "change the key", "a key kept elsewhere"))
         })?;
-        let key = keys.create_next_ledger_key().map_err(not_recorded)?;
+        // One at a time: the next key has one file.
+        let _rotating = self.inner.rotating.lock().await;
+        // A rotation before this one may have landed without anyone being told.
+        let current = self.head().signed.kid;
+        keys.ledger_key(&current).map_err(not_recorded)?;
+        let key = keys.next_ledger_key().map_err(not_recorded)?;
         let kid = key.public().kid().to_owned();
         let (reply, answer) = oneshot::channel();
         self.send(Job::Rotate { key, reply })?;
-        let mut receipts = answer.await.unwrap_or_else(|_| Err(stopped()))?;
-        keys.ledger_key(&kid).map_err(not_recorded)?;
+        let mut receipts = answer.await.unwrap_or_else(|_| Err(gone()))?;
+        // The entry is recorded; its key's file is put in place now or at the next start.
+        keys.ledger_key(&kid).map_err(|fault| SubmitError::Unknown(Arc::new(fault)))?;
         Ok(receipts.pop().expect("a rotation is one entry"))
     }
 
@@ -385,9 +407,14 @@ impl Ledger {
 
     /// The receipt of an entry. `None`: there is none at that position.
     pub async fn receipt(&self, position: Position) -> Result<Option<Receipt>, Fault> {
+        if position >= self.size().next() {
+            return Ok(None);
+        }
         match self.inner.store.entry(position).await? {
             None => Ok(None),
-            Some(row) => receipt_of(&*self.inner.store, &self.inner.origin, row).await.map(Some),
+            Some(row) => {
+                receipt_of(&*self.inner.store, &self.inner.published.register, row).await.map(Some)
+            }
         }
     }
 
@@ -493,6 +520,15 @@ fn stopped() -> SubmitError {
         FaultKind::Unavailable,
         "record the filing",
         "a ledger that is shutting down",
+    )))
+}
+
+/// The writer stopped while it had the filing: it may have recorded it.
+fn gone() -> SubmitError {
+    SubmitError::Unknown(Arc::new(Fault::new(
+        FaultKind::Unavailable,
+        "record the filing",
+        "a ledger whose writer stopped",
     )))
 }
 

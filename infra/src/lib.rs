@@ -11,7 +11,10 @@ pub mod export;
 pub mod fsck;
 pub mod keystore;
 pub mod ledger;
+pub mod projection;
 pub mod receipt;
 pub mod sequencer;
 pub mod store;
+#[cfg(any(test, feature = "contract"))]
+pub mod testing;
 pub mod trust;

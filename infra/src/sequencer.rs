@@ -16,9 +16,9 @@ use std::sync::{Arc, RwLock};
 
 use greffe_domain::body::Body;
 use greffe_domain::command::{Command, Context, KnownAccess, named_accesses, stream_of};
-use greffe_domain::date::Timestamp;
+use greffe_domain::date::{LegalDate, Timestamp};
 use greffe_domain::encoding::{Hash32, base64url_decode};
-use greffe_domain::event::{ClockKind, Event};
+use greffe_domain::event::{At, ClockKind, Event};
 use greffe_domain::filing::{Filing, check_issue_time};
 use greffe_domain::key::SecretKey;
 use greffe_domain::kind::{EventType, StreamType};
@@ -96,8 +96,14 @@ struct Linked {
     leaf: Vec<u8>,
     link: Hash32,
     disclosures: Vec<DisclosureRow>,
-    valid_until: Option<greffe_domain::date::LegalDate>,
+    valid_until: Option<LegalDate>,
 }
+
+/// Author and `jti` → digest of the filing, and its entries from and until an index.
+type InBatch = HashMap<(String, String), (Hash32, usize, usize)>;
+
+/// What became of a job before its batch was durable.
+type Decided = Result<Vec<Awaited>, SubmitError>;
 
 /// What a job waits for.
 enum Awaited {
@@ -105,6 +111,12 @@ enum Awaited {
     Staged(usize, usize),
     /// Entries recorded before.
     Recorded(RecordedFiling),
+}
+
+impl Awaited {
+    fn is_staged(&self) -> bool {
+        matches!(self, Self::Staged(..))
+    }
 }
 
 pub struct Sequencer {
@@ -121,8 +133,11 @@ pub struct Sequencer {
     nonces: Nonces,
     published: Arc<Published>,
     jobs: mpsc::Receiver<Job>,
-    /// Memory is what the store holds. Otherwise it is reloaded before anything else.
-    in_step: bool,
+    /// After a batch that was not applied, or may have been: the heads that the store may
+    /// have then. Memory is reloaded before anything else. `None`: memory is the store's.
+    doubt: Option<[Head; 2]>,
+    /// The key that a rotation staged, or of unknown outcome, names.
+    next_key: Option<SecretKey>,
     read_only: bool,
 }
 
@@ -219,7 +234,8 @@ impl Sequencer {
             nonces: Nonces::default(),
             published,
             jobs,
-            in_step: true,
+            doubt: None,
+            next_key: None,
             read_only: false,
         }
     }
@@ -229,7 +245,8 @@ impl Sequencer {
         while let Some(first) = self.jobs.recv().await {
             let mut entries = weight(&first);
             let mut group = vec![first];
-            while entries < MAX_BATCH_ENTRIES {
+            // A new key signs only what comes after its entry: a rotation ends its group.
+            while entries < MAX_BATCH_ENTRIES && !matches!(group.last(), Some(Job::Rotate { .. })) {
                 let Ok(job) = self.jobs.try_recv() else { break };
                 entries += weight(&job);
                 group.push(job);
@@ -239,7 +256,7 @@ impl Sequencer {
     }
 
     async fn serve(&mut self, group: Vec<Job>) {
-        if !self.read_only && !self.in_step {
+        if !self.read_only && self.doubt.is_some() {
             if let Err(fault) = self.reload().await {
                 return refuse_all(group, &Arc::new(fault));
             }
@@ -256,51 +273,32 @@ impl Sequencer {
         };
         let mut batch: Vec<Linked> = Vec::new();
         let mut filings: Vec<Arc<Filing>> = Vec::new();
-        let mut in_batch: HashMap<(String, String), (Hash32, usize, usize)> = HashMap::new();
-        let mut waiting: Vec<(Vec<Awaited>, Reply)> = Vec::new();
-        let mut next_key = None;
+        let mut in_batch: InBatch = HashMap::new();
+        let mut waiting: Vec<(Decided, Reply)> = Vec::new();
         for job in group {
             let (staged_before, filings_before) = (batch.len(), filings.len());
             let before = (self.head, self.last_time);
+            self.commands.staging().mark();
             let (outcome, reply) = match job {
                 Job::Rotate { key, reply } => {
                     let outcome = self.stage_rotation(&key, &mut batch);
-                    next_key = Some(key);
+                    self.next_key = outcome.is_ok().then_some(key);
                     (outcome.map(|()| vec![Awaited::Staged(staged_before, batch.len())]), reply)
                 }
                 Job::Record { filings: job, reply } => {
-                    self.commands.staging().mark();
                     let outcome =
                         self.stage(&job, &recorded, &mut batch, &mut filings, &mut in_batch).await;
                     (outcome, reply)
                 }
             };
-            match outcome {
-                Ok(awaited) => waiting.push((awaited, reply)),
-                Err(error) => {
-                    self.undo(before, staged_before, &mut batch);
-                    filings.truncate(filings_before);
-                    in_batch.retain(|_, (_, from, _)| *from < staged_before);
-                    // A caller who went away no longer needs the answer.
-                    let _ = reply.send(Err(error));
-                }
+            if outcome.is_err() {
+                self.undo(before, staged_before, &mut batch);
+                filings.truncate(filings_before);
+                in_batch.retain(|_, (_, from, _)| *from < staged_before);
             }
-            // A new key signs only what comes after its entry: end the batch there.
-            if next_key.is_some() {
-                self.commit(
-                    std::mem::take(&mut batch),
-                    std::mem::take(&mut filings),
-                    std::mem::take(&mut waiting),
-                )
-                .await;
-                in_batch.clear();
-                if let Some(key) = next_key.take()
-                    && self.in_step
-                {
-                    self.key = key.clone();
-                    *self.published.key.write().expect("no writer panics with this lock") = key;
-                }
-            }
+            // A refusal may rest on entries of this batch: it is not told before they are
+            // durable.
+            waiting.push((outcome, reply));
         }
         self.commit(batch, filings, waiting).await;
     }
@@ -337,8 +335,8 @@ impl Sequencer {
         recorded: &HashMap<(String, String), RecordedFiling>,
         batch: &mut Vec<Linked>,
         filings: &mut Vec<Arc<Filing>>,
-        in_batch: &mut HashMap<(String, String), (Hash32, usize, usize)>,
-    ) -> Result<Vec<Awaited>, SubmitError> {
+        in_batch: &mut InBatch,
+    ) -> Decided {
         let mut awaited = Vec::with_capacity(job.len());
         for filing in job {
             let name = (filing.iss.clone(), filing.jti.clone());
@@ -358,8 +356,9 @@ impl Sequencer {
             }
             let from = batch.len();
             let time = self.time_of(filing)?;
-            self.check_key(filing)?;
             for item in 0..filing.items.len() {
+                // An item may revoke the key that signs the items after it.
+                self.check_key(filing)?;
                 self.stage_item(filing, item, time, batch).await?;
             }
             in_batch.insert(name, (filing.digest, from, batch.len()));
@@ -449,14 +448,9 @@ impl Sequencer {
             .collect();
         let index = u32::try_from(item).expect("a filing has at most 1,000 items");
         let reference = FilingRef { digest: filing.digest, item: index };
-        let valid_until = match (&*body, staged.event.event_type()) {
-            (Body::RequestAccess(access), EventType::AccessGranted) => {
-                let days = filing.at.valid_days(time.date());
-                let case = Case { access, days, recorded: Some((position.0, time)) };
-                rules::valid_until(&case, self.register.view(position.0))
-            }
-            _ => None,
-        };
+        let event_type = staged.event.event_type();
+        let valid_until =
+            valid_until(&body, event_type, &filing.at, position, time, &self.register);
         let mut linked = self.link_entry(staged, Some(reference), time)?;
         linked.disclosures = disclosures;
         linked.valid_until = valid_until;
@@ -528,9 +522,14 @@ impl Sequencer {
         batch: &[Linked],
     ) -> Result<Vec<KnownAccess>, Fault> {
         let mut known = Vec::new();
+        let durable = batch.first().map_or(self.head.size.next(), |first| first.position);
         for position in named_accesses(body) {
-            let event = match batch.iter().find(|l| l.position == position) {
-                Some(linked) => Some(linked.staged.event.clone()),
+            if position >= self.head.size.next() {
+                continue;
+            }
+            let staged = position.0.checked_sub(durable.0).and_then(|i| usize::try_from(i).ok());
+            let event = match staged {
+                Some(index) => Some(batch[index].staged.event.clone()),
                 None => match self.store.entry(position).await? {
                     Some(row) if row.stream.kind == StreamType::Access => {
                         Some(read_event(&*self.store, &row).await?)
@@ -558,8 +557,13 @@ impl Sequencer {
             return Ok(());
         }
         let rows = self.store.stream(StreamType::Access, id).await?;
+        // All of it or nothing: half a stream in memory would give its next entry the wrong
+        // version.
+        let mut events = Vec::with_capacity(rows.len());
         for row in &rows {
-            let event = read_event(&*self.store, row).await?;
+            events.push(read_event(&*self.store, row).await?);
+        }
+        for event in events {
             self.commands.staging().restore(StreamType::Access, id, &event);
         }
         debug_assert!(
@@ -592,27 +596,32 @@ impl Sequencer {
         &mut self,
         batch: Vec<Linked>,
         filings: Vec<Arc<Filing>>,
-        waiting: Vec<(Vec<Awaited>, Reply)>,
+        waiting: Vec<(Decided, Reply)>,
     ) {
-        if waiting.is_empty() && batch.is_empty() {
-            return;
-        }
         let staged = self.commands.staging().take();
         debug_assert_eq!(staged.len(), batch.len(), "each staged event has its leaf");
         let mut entries = Vec::new();
+        let mut failed = None;
         if !batch.is_empty() {
             entries = self.sign(&batch);
-            let append = self.append(&batch, &filings, &entries).await;
-            if let Err(error) = append {
-                for (_, reply) in waiting {
-                    let _ = reply.send(Err(error.again()));
-                }
-                return;
+            match self.append(&batch, &filings, &entries).await {
+                Ok(()) => self.publish(&batch),
+                Err(error) => failed = Some(error),
             }
-            self.publish(&batch);
         }
-        for (awaited, reply) in waiting {
-            let answer = self.receipts(awaited, &batch, &entries).await.map_err(not_recorded);
+        for (decided, reply) in waiting {
+            let answer = match (decided, &failed) {
+                (Ok(awaited), None) => self.receipts(awaited, &batch, &entries).await,
+                // Recorded before this batch, whatever became of it.
+                (Ok(awaited), Some(_)) if !awaited.iter().any(Awaited::is_staged) => {
+                    self.receipts(awaited, &batch, &entries).await
+                }
+                (Ok(_), Some(failed)) => Err(failed.of_staged()),
+                // What it was refused for may not have been recorded.
+                (Err(SubmitError::Refused(_)), Some(failed)) => Err(failed.of_refused()),
+                (Err(error), _) => Err(error),
+            };
+            // A caller who went away no longer needs the answer.
             let _ = reply.send(answer);
         }
     }
@@ -691,7 +700,7 @@ impl Sequencer {
             })
             .collect();
         let erased = batch.iter().flat_map(|l| erased_by(&l.staged.event)).collect();
-        let disclosures = batch.iter().flat_map(|l| l.disclosures.iter().cloned()).collect();
+        let disclosures = kept_disclosures(batch);
         let batch = Batch { expected, entries: rows, filings, disclosures, erased };
         let wanted = batch.head_after();
         let fault = match self.store.append(batch).await {
@@ -701,24 +710,26 @@ impl Sequencer {
                 return Err(Failed::ReadOnly);
             }
             Err(AppendError::NotApplied(fault)) => {
-                self.in_step = false;
+                self.doubt = Some([expected; 2]);
                 return Err(Failed::NotRecorded(Arc::new(fault)));
             }
             Err(AppendError::Unknown(fault)) => Arc::new(fault),
         };
         // Did it land? Only the store knows.
-        self.in_step = false;
         match self.store.head().await {
-            Ok(head) if head == wanted => {
-                self.in_step = true;
-                Ok(())
+            Ok(head) if head == wanted => Ok(()),
+            Ok(head) if head == expected => {
+                self.doubt = Some([expected; 2]);
+                Err(Failed::NotRecorded(fault))
             }
-            Ok(head) if head == expected => Err(Failed::NotRecorded(fault)),
             Ok(_) => {
                 self.give_up();
                 Err(Failed::ReadOnly)
             }
-            Err(_) => Err(Failed::Unknown(fault)),
+            Err(_) => {
+                self.doubt = Some([expected, wanted]);
+                Err(Failed::Unknown(fault))
+            }
         }
     }
 
@@ -736,6 +747,19 @@ impl Sequencer {
                 register.apply(linked.position.0, linked.time, &linked.staged.event);
             }
         }
+        if let Some(key) = self.next_key.take() {
+            self.key = key;
+        }
+        self.publish_head();
+    }
+
+    /// The head and the key that signs it change together: whoever signs a head holds the
+    /// key's lock while reading both.
+    fn publish_head(&self) {
+        let mut key = self.published.key.write().expect("no writer panics with this lock");
+        if key.public() != self.key.public() {
+            *key = self.key.clone();
+        }
         let (head, time) = (self.head, self.last_time);
         self.published.head.send_modify(|h| {
             h.head = head;
@@ -743,12 +767,14 @@ impl Sequencer {
         });
     }
 
+    /// Receipts of what is durable. Errors: `Unknown`; asking again tells.
     async fn receipts(
         &self,
         awaited: Vec<Awaited>,
         batch: &[Linked],
         entries: &[SealedEntry],
-    ) -> Result<Vec<Receipt>, Fault> {
+    ) -> Result<Vec<Receipt>, SubmitError> {
+        let unknown = |fault| SubmitError::Unknown(Arc::new(fault));
         let mut receipts = Vec::new();
         for awaited in awaited {
             match awaited {
@@ -756,10 +782,10 @@ impl Sequencer {
                     receipts.extend((from..until).map(|i| self.receipt(&batch[i], &entries[i])));
                 }
                 Awaited::Recorded(filing) => {
-                    let rows =
-                        self.store.entries(filing.first_position, filing.items as usize).await?;
-                    for row in rows {
-                        receipts.push(receipt_of(&*self.store, &self.origin, row).await?);
+                    let rows = self.store.entries(filing.first_position, filing.items as usize);
+                    for row in rows.await.map_err(unknown)? {
+                        let receipt = receipt_of(&*self.store, &self.published.register, row);
+                        receipts.push(receipt.await.map_err(unknown)?);
                     }
                 }
             }
@@ -777,7 +803,7 @@ impl Sequencer {
             key: sealed.kid.clone(),
             time: linked.time,
             filing: linked.filing.map(|f| f.digest),
-            leaf: raw_leaf(&sealed.leaf),
+            leaf: raw_leaf(sealed.leaf.clone()),
             verdict,
             valid_until: linked.valid_until,
         }
@@ -786,41 +812,72 @@ impl Sequencer {
     /// Rebuilds memory from the store, after a batch that did not get there, or may have.
     async fn reload(&mut self) -> Result<(), Fault> {
         let loaded = load(&*self.store).await?;
+        if self.doubt.is_some_and(|possible| !possible.contains(&loaded.head)) {
+            self.give_up();
+            return Ok(());
+        }
+        // A rotation of unknown outcome has landed if the ledger now names its key.
+        if let Some(key) = self.next_key.take()
+            && loaded.register.ledger_key(loaded.head.size.0) == Some(key.public())
+        {
+            self.key = key;
+        }
         self.head = loaded.head;
         self.last_time = loaded.last_time;
         self.commands = loaded.commands;
         *self.published.register.write().expect("no writer panics with this lock") =
             loaded.register.clone();
         self.register = Arc::new(loaded.register);
-        let (head, time) = (self.head, self.last_time);
-        self.published.head.send_modify(|h| {
-            h.head = head;
-            h.time = time;
-        });
-        self.in_step = true;
+        self.publish_head();
+        self.doubt = None;
         Ok(())
     }
 }
 
-/// The receipt of an entry recorded earlier.
-pub async fn receipt_of(store: &dyn Store, origin: &str, row: EntryRow) -> Result<Receipt, Fault> {
+/// The receipt of an entry recorded earlier: the same that was given then.
+pub async fn receipt_of(
+    store: &dyn Store,
+    register: &RwLock<Register>,
+    row: EntryRow,
+) -> Result<Receipt, Fault> {
     let event = read_event(store, &row).await?;
+    let register = register.read().expect("no writer panics with this lock");
+    let valid_until = event.filed().and_then(|filed| {
+        valid_until(&filed.body, filed.event_type, &filed.at, row.position, row.time, &register)
+    });
     Ok(Receipt {
-        origin: origin.to_owned(),
+        origin: register.origin().to_owned(),
         position: row.position,
         link: row.sealed.link,
         signature: row.sealed.signature,
         key: row.sealed.kid,
         time: row.time,
         filing: row.filing.map(|f| f.digest),
-        leaf: raw_leaf(&row.sealed.leaf),
+        leaf: raw_leaf(row.sealed.leaf),
         verdict: event.filed().and_then(|f| f.verdict.as_deref().cloned()),
-        valid_until: None,
+        valid_until,
     })
 }
 
-fn raw_leaf(leaf: &[u8]) -> Box<serde_json::value::RawValue> {
-    let text = String::from_utf8(leaf.to_vec()).expect("a leaf is UTF-8: we wrote it");
+/// Last day on which an access may be served, if it was granted with a term.
+fn valid_until(
+    body: &Body,
+    event_type: EventType,
+    at: &At,
+    position: Position,
+    time: Timestamp,
+    register: &Register,
+) -> Option<LegalDate> {
+    let (Body::RequestAccess(access), EventType::AccessGranted) = (body, event_type) else {
+        return None;
+    };
+    let days = at.valid_days(time.date());
+    let case = Case { access, days, recorded: Some((position.0, time)) };
+    rules::valid_until(&case, register.view(position.0))
+}
+
+fn raw_leaf(leaf: Vec<u8>) -> Box<serde_json::value::RawValue> {
+    let text = String::from_utf8(leaf).expect("a leaf is UTF-8: we wrote it");
     serde_json::value::RawValue::from_string(text).expect("a leaf is JSON: we wrote it")
 }
 
@@ -848,6 +905,22 @@ pub fn check_live_key(register: &Register, iss: &str, kid: &str) -> Result<(), R
     }
 }
 
+/// Disclosures of a batch, but those that a later entry of the same batch erases.
+fn kept_disclosures(batch: &[Linked]) -> Vec<DisclosureRow> {
+    let mut erased_at: HashMap<Hash32, Position> = HashMap::new();
+    for linked in batch {
+        for digest in erased_by(&linked.staged.event) {
+            erased_at.insert(digest, linked.position);
+        }
+    }
+    batch
+        .iter()
+        .flat_map(|l| &l.disclosures)
+        .filter(|d| erased_at.get(&d.digest).is_none_or(|erased| *erased < d.position))
+        .cloned()
+        .collect()
+}
+
 /// Digests whose values an event has erased.
 fn erased_by(event: &Event) -> Vec<Hash32> {
     let Some(Body::EraseSubject(erased)) = event.filed().map(|f| &*f.body) else {
@@ -864,11 +937,22 @@ enum Failed {
 }
 
 impl Failed {
-    fn again(&self) -> SubmitError {
+    /// What the author of something staged is told.
+    fn of_staged(&self) -> SubmitError {
         match self {
             Failed::ReadOnly => read_only().into(),
             Failed::NotRecorded(fault) => SubmitError::NotRecorded(Arc::clone(fault)),
             Failed::Unknown(fault) => SubmitError::Unknown(Arc::clone(fault)),
+        }
+    }
+
+    /// What the author of something refused is told: it is certain that it was not recorded.
+    fn of_refused(&self) -> SubmitError {
+        match self {
+            Failed::ReadOnly => read_only().into(),
+            Failed::NotRecorded(fault) | Failed::Unknown(fault) => {
+                SubmitError::NotRecorded(Arc::clone(fault))
+            }
         }
     }
 }

@@ -188,3 +188,11 @@ pub fn erase(ledger: &mut TestLedger, position: u64) -> u64 {
     let body = json!({"digests": digests, "ground": "gdpr-17", "scope": "tout"});
     ledger.file(&Draft::act(DESK, Kind::SubjectErase, body)).expect("an erasure")[0]
 }
+
+/// Adds one access by one person, signed alone: what a large ledger is made of.
+pub fn access_only(ledger: &mut TestLedger, n: u64) {
+    ledger.pass_seconds(1);
+    let day = ledger.now().date().to_string();
+    let draft = Draft::act(FUND, Kind::AccessRequest, access(&[n])).at(&day);
+    ledger.file(&draft).expect("an access the affair allows");
+}

@@ -183,7 +183,10 @@ impl<'t> Ledger<'t> {
             Line::Disclosure { position, disclosure } => {
                 return self.take_disclosure(position, disclosure.map_err(Reason::Disclosure));
             }
-            Line::Unreadable(reason) => {
+            Line::Unreadable { reason, disclosure } => {
+                if let Some(entry) = self.unsettled.as_ref().filter(|_| disclosure) {
+                    return Err(Fault::At(entry.position, reason));
+                }
                 self.settle()?;
                 return Err(reason.into());
             }
@@ -194,7 +197,7 @@ impl<'t> Ledger<'t> {
             Line::Entry(entry) => self.take_entry(number, *entry),
             Line::Hidden(hidden, signed_for) => self.take_hidden(&hidden, &signed_for),
             Line::Head(head) => self.take_head(head),
-            Line::Disclosure { .. } | Line::Unreadable(_) => Ok(()),
+            Line::Disclosure { .. } | Line::Unreadable { .. } => Ok(()),
         }
     }
 

@@ -42,7 +42,11 @@ pub enum Line {
     },
     Head(Head),
     /// Not a line of an export.
-    Unreadable(Reason),
+    Unreadable {
+        reason: Reason,
+        /// Whether it looks like a disclosure's: then it belongs to the entry before it.
+        disclosure: bool,
+    },
 }
 
 /// A filing, before or after its author's signature was checked.
@@ -135,7 +139,12 @@ struct HeadMembers {
 impl Line {
     /// `line`: without its end. `position`: the place it has if it is an entry.
     pub fn read(line: &[u8], origin: &str, position: Position, keys: &KnownKeys) -> Self {
-        Self::try_read(line, origin, position, keys).unwrap_or_else(Self::Unreadable)
+        Self::try_read(line, origin, position, keys).unwrap_or_else(|reason| {
+            const MEMBER: &[u8] = b"\"disclosure\":\"";
+            let disclosure = matches!(first_member(line), b"position" | b"disclosure")
+                || line.windows(MEMBER.len()).any(|bytes| bytes == MEMBER);
+            Self::Unreadable { reason, disclosure }
+        })
     }
 
     fn try_read(

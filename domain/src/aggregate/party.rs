@@ -26,9 +26,11 @@ impl Aggregate for Party {
         let register = command.register();
         match command.body() {
             Body::RegisterParty(body) => {
-                if self.registered {
-                    let position = register.party(&body.party).map_or(0, |p| p.position);
-                    return Err(already_exists(position, &body.party));
+                // The registrar itself is in the register since the ledger was opened, without
+                // an event of its own.
+                let known = register.party(&body.party).map(|p| p.position);
+                if self.registered || known.is_some() {
+                    return Err(already_exists(known.unwrap_or(0), &body.party));
                 }
                 check_key(command, &body.party, &body.key, &body.proof)?;
             }

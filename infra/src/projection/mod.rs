@@ -1,0 +1,410 @@
+//! Projections: what the ledger's lists, searches and counts are answered from.
+//!
+//! `Ledger → read → rows + how far they go, in one transaction → queries`. A file of its
+//! own beside the ledger, computed from the entries and from nothing else, so it is
+//! disposable: of another schema, of another ledger, or damaged, it is dropped and filled
+//! again. Behind the ledger by its lag, never ahead. Who may read what is not decided here
+//! (`visible_to` is what the caller says); neither is what a verdict would be today
+//! (`now_verdict` computes it, nothing stores it).
+
+mod now;
+mod query;
+mod read;
+#[cfg(test)]
+mod tests;
+mod words;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use greffe_domain::encoding::Hash32;
+use greffe_domain::register::Register;
+use greffe_domain::seal::{Position, TreeSize};
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::watch;
+
+use crate::ledger::Ledger;
+use crate::store::{DisclosureRow, EntryRow, Fault, FaultKind, Store};
+use read::{ReadEntry, read_entries};
+use words::Words;
+use write::{Progress, read_progress, write_batch};
+
+pub use now::{NowVerdict, now_verdict};
+pub use query::{
+    AccessFilter, AccessRow, AuditFilter, AuditRow, FindingFilter, FindingRow, MAX_PAGE, Page,
+    RowFinding, Stats,
+};
+
+/// The projections' file in a ledger's data directory.
+pub const PROJECTIONS_FILE: &str = "projections.db";
+
+const MIGRATION: &str = include_str!("../../migrations/projection/0001_projection.sql");
+/// Number of the schema, the file's `user_version`. Any other one is dropped.
+const SCHEMA: i64 = 1;
+
+/// Entries of one transaction: references are random, and the more of them one transaction
+/// holds, the less often each page of their index is written.
+const BATCH_ENTRIES: usize = 8_192;
+/// Idle reading connections kept open.
+const READERS: usize = 4;
+const BUSY: Duration = Duration::from_secs(5);
+/// Wait after a failure, before trying again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The writing connection, and what it knows by heart.
+struct Writer {
+    connection: Connection,
+    words: Words,
+    progress: Option<Progress>,
+}
+
+pub struct Projections {
+    path: PathBuf,
+    /// `None` after a failure: what is in memory may not be what is in the file.
+    writer: Mutex<Option<Writer>>,
+    idle: Mutex<Vec<Connection>>,
+    /// Held for writing while the file is replaced.
+    file: RwLock<()>,
+    /// One pass over the ledger at a time.
+    pass: tokio::sync::Mutex<()>,
+    applied: watch::Sender<u64>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Projections {
+    /// Opens them, creating the file if need be. One of another schema, or that is not a
+    /// database, is dropped.
+    ///
+    /// Errors: `ReadOnly`, `Full`, `Unavailable`.
+    pub fn open(path: &Path) -> Result<Self, Fault> {
+        let writer = match open_writer(path) {
+            Err(fault) if fault.kind() == FaultKind::Corrupt => {
+                remove(path)?;
+                open_writer(path)?
+            }
+            opened => opened?,
+        };
+        let size = writer.progress.as_ref().map_or(0, |p| p.size);
+        Ok(Self {
+            path: path.to_owned(),
+            writer: Mutex::new(Some(writer)),
+            idle: Mutex::default(),
+            file: RwLock::new(()),
+            pass: tokio::sync::Mutex::default(),
+            applied: watch::Sender::new(size),
+        })
+    }
+
+    /// Follows the ledger until the task is aborted. A failure is tried again; meanwhile
+    /// the lag grows, which is what to watch.
+    pub async fn run(self: Arc<Self>, ledger: Ledger) {
+        let mut head = ledger.watch_head();
+        loop {
+            head.borrow_and_update();
+            if self.catch_up(&ledger).await.is_err() {
+                tokio::time::sleep(RETRY).await;
+            } else if head.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Applies what the ledger holds now. Returns the size reached.
+    pub async fn catch_up(&self, ledger: &Ledger) -> Result<TreeSize, Fault> {
+        let _pass = self.pass.lock().await;
+        self.pass(ledger, BATCH_ENTRIES).await
+    }
+
+    /// Drops everything and applies the ledger from its first entry.
+    pub async fn rebuild(&self, ledger: &Ledger) -> Result<TreeSize, Fault> {
+        let _pass = self.pass.lock().await;
+        self.reset()?;
+        self.pass(ledger, BATCH_ENTRIES).await
+    }
+
+    /// Entries applied.
+    pub fn size(&self) -> TreeSize {
+        TreeSize(*self.applied.borrow())
+    }
+
+    /// Entries of the ledger that are not applied yet.
+    pub fn lag(&self, ledger: &Ledger) -> u64 {
+        ledger.size().0.saturating_sub(self.size().0)
+    }
+
+    /// Waits until that many entries are applied: a filer then reads what it filed. Somebody
+    /// must be running `run` or `catch_up`.
+    pub async fn wait_for(&self, size: TreeSize) {
+        let mut applied = self.applied.subscribe();
+        applied
+            .wait_for(|applied| *applied >= size.0)
+            .await
+            .expect("the sender is in `self`, which is borrowed");
+    }
+
+    async fn pass(&self, ledger: &Ledger, batch: usize) -> Result<TreeSize, Fault> {
+        self.recover()?;
+        self.check_same_ledger(ledger).await?;
+        let store = ledger.store();
+        let start = self.size().0;
+        let target = ledger.size().0;
+        let read = |from: u64| async move {
+            let limit = batch.min(usize::try_from(target - from).unwrap_or(usize::MAX));
+            if limit == 0 {
+                return Ok(Vec::new());
+            }
+            read_batch(&**store, ledger, Position(from), limit).await
+        };
+        let mut entries = read(start).await?;
+        while let Some(last) = entries.last() {
+            // The next batch is read while this one is written.
+            let next = last.position + 1;
+            let (written, read) = tokio::join!(self.write(ledger.origin(), entries, start), read(next));
+            written?;
+            entries = read?;
+        }
+        Ok(self.size())
+    }
+
+    /// Writes a batch on a blocking thread's time.
+    async fn write(
+        &self,
+        origin: &str,
+        entries: Vec<ReadEntry>,
+        read_from: u64,
+    ) -> Result<(), Fault> {
+        // Lets the other future of the caller's `join` start its own blocking work first.
+        tokio::task::yield_now().await;
+        self.write_now(origin, &entries, read_from)
+    }
+
+    fn write_now(&self, origin: &str, entries: &[ReadEntry], read_from: u64) -> Result<(), Fault> {
+        let mut held = lock(&self.writer);
+        // Taken out: after a failure or a panic it is opened again from what is durable.
+        let Some(mut writer) = held.take() else {
+            return Err(Fault::new(FaultKind::Unavailable, "write the projections", self.shown()));
+        };
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            *held = Some(writer);
+            return Ok(());
+        };
+        assert_eq!(
+            first.position,
+            writer.progress.as_ref().map_or(0, |p| p.size),
+            "a batch starts where the projections end"
+        );
+        let Writer { connection, words, .. } = &mut writer;
+        write_batch(connection, words, origin, entries, read_from)
+            .map_err(|e| fault(e, "write the projections", &self.path))?;
+        if read_from > 0 && entries.iter().any(|e| !e.erased.is_empty()) {
+            // The log must not keep what was erased. A reader may hold it a little longer.
+            let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        }
+        let size = last.position + 1;
+        writer.progress = Some(Progress { origin: origin.to_owned(), size, link: last.link });
+        *held = Some(writer);
+        drop(held);
+        self.applied.send_replace(size);
+        Ok(())
+    }
+
+    /// Applies entries that are not read from a ledger: measurements and tests.
+    ///
+    /// Panics unless they start where the projections end.
+    pub fn apply(
+        &self,
+        origin: &str,
+        rows: Vec<EntryRow>,
+        disclosures: &[DisclosureRow],
+        register: &Register,
+    ) -> Result<(), Fault> {
+        let entries = read_entries(rows, disclosures, |ask| ask(register))?;
+        let read_from = entries.first().map_or(0, |e| e.position);
+        self.write_now(origin, &entries, read_from)
+    }
+
+    /// Opens the writer again after a failure.
+    fn recover(&self) -> Result<(), Fault> {
+        let mut held = lock(&self.writer);
+        if held.is_none() {
+            let writer = open_writer(&self.path)?;
+            self.applied.send_replace(writer.progress.as_ref().map_or(0, |p| p.size));
+            *held = Some(writer);
+        }
+        Ok(())
+    }
+
+    /// Drops the rows of another ledger, or of one that has since lost entries.
+    async fn check_same_ledger(&self, ledger: &Ledger) -> Result<(), Fault> {
+        let progress = lock(&self.writer).as_ref().and_then(|w| w.progress.clone());
+        let Some(progress) = progress.filter(|p| p.size > 0) else { return Ok(()) };
+        let same = progress.origin == ledger.origin()
+            && progress.size <= ledger.size().0
+            && link_at(&**ledger.store(), Position(progress.size - 1)).await?
+                == Some(progress.link);
+        if same { Ok(()) } else { self.reset() }
+    }
+
+    fn reset(&self) -> Result<(), Fault> {
+        let _file = self.file.write().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.writer);
+        lock(&self.idle).clear();
+        *held = None;
+        remove(&self.path)?;
+        *held = Some(open_writer(&self.path)?);
+        self.applied.send_replace(0);
+        Ok(())
+    }
+
+    fn shown(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// Runs a query in one snapshot, on a blocking thread with a connection of its own.
+    async fn query<T: Send + 'static>(
+        self: &Arc<Self>,
+        attempted: &'static str,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let this = Arc::clone(self);
+        tokio::task::spawn_blocking(move || this.query_now(attempted, query)).await.unwrap_or_else(
+            |e| Err(Fault::new(FaultKind::Unavailable, attempted, self.shown()).because(e)),
+        )
+    }
+
+    fn query_now<T>(
+        &self,
+        attempted: &'static str,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Fault> {
+        let _file = self.file.read().unwrap_or_else(PoisonError::into_inner);
+        let failed = |e| fault(e, attempted, &self.path);
+        let idle = lock(&self.idle).pop();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => open_reader(&self.path).map_err(failed)?,
+        };
+        let snapshot = connection.transaction().map_err(failed)?;
+        let answer = query(&snapshot).map_err(failed)?;
+        drop(snapshot);
+        let mut idle = lock(&self.idle);
+        if idle.len() < READERS {
+            idle.push(connection);
+        }
+        Ok(answer)
+    }
+}
+
+async fn read_batch(
+    store: &dyn Store,
+    ledger: &Ledger,
+    from: Position,
+    limit: usize,
+) -> Result<Vec<ReadEntry>, Fault> {
+    let rows = store.entries(from, limit).await?;
+    let until = Position(from.0 + rows.len() as u64);
+    let disclosures = store.disclosures(from, until).await?;
+    let ledger = ledger.clone();
+    tokio::task::spawn_blocking(move || {
+        read_entries(rows, &disclosures, |ask| ledger.with_register(ask))
+    })
+    .await
+    .unwrap_or_else(|e| {
+        Err(Fault::new(FaultKind::Unavailable, "read entries", "a blocking thread").because(e))
+    })
+}
+
+async fn link_at(store: &dyn Store, position: Position) -> Result<Option<Hash32>, Fault> {
+    Ok(store.entry(position).await?.map(|row| row.sealed.link))
+}
+
+fn open_writer(path: &Path) -> Result<Writer, Fault> {
+    let failed = |e| fault(e, "open the projections", path);
+    let connection = connect(path).map_err(failed)?;
+    let connection = match schema_of(&connection).map_err(failed)? {
+        SCHEMA => connection,
+        0 => create(connection).map_err(failed)?,
+        _ => {
+            drop(connection);
+            remove(path)?;
+            connect(path).and_then(create).map_err(failed)?
+        }
+    };
+    let words = Words::load(&connection).map_err(failed)?;
+    let progress = read_progress(&connection).map_err(failed)?;
+    Ok(Writer { connection, words, progress })
+}
+
+fn schema_of(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+fn create(mut connection: Connection) -> rusqlite::Result<Connection> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(MIGRATION)?;
+    transaction.pragma_update(None, "user_version", SCHEMA)?;
+    transaction.commit()?;
+    Ok(connection)
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // A power cut may cost the last transactions, whole: they are applied again.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "cache_size", -64 * 1024)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 8_000)?;
+    // Erased references are overwritten, not only unlinked.
+    connection.pragma_update(None, "secure_delete", "ON")?;
+    Ok(connection)
+}
+
+fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    use rusqlite::OpenFlags;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.pragma_update(None, "cache_size", -16 * 1024)?;
+    Ok(connection)
+}
+
+/// Removes the file and its log.
+fn remove(path: &Path) -> Result<(), Fault> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match std::fs::remove_file(&name) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Fault::io(e, "drop the projections", path.display().to_string()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn fault(error: rusqlite::Error, attempted: &str, path: &Path) -> Fault {
+    use rusqlite::Error as E;
+    let kind = match &error {
+        E::SqliteFailure(failure, _) => match failure.code {
+            ErrorCode::DiskFull => FaultKind::Full,
+            ErrorCode::ReadOnly | ErrorCode::PermissionDenied => FaultKind::ReadOnly,
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => FaultKind::Corrupt,
+            _ => FaultKind::Unavailable,
+        },
+        E::FromSqlConversionFailure(..)
+        | E::IntegralValueOutOfRange(..)
+        | E::InvalidColumnType(..)
+        | E::Utf8Error(_) => FaultKind::Corrupt,
+        _ => FaultKind::Unavailable,
+    };
+    Fault::new(kind, attempted, path.display().to_string()).because(error)
+}

@@ -1,0 +1,706 @@
+//! The questions: who saw what, what was found, what was recorded, how much of each.
+//!
+//! Every list is in order of position, oldest first, and a cursor says where the next page
+//! starts: entries that arrive meanwhile come after it. A query walks the shortest list of
+//! positions among the words it is asked for and tests the rows for the rest.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use greffe_domain::date::{Interval, LegalDate, Timestamp};
+use greffe_domain::seal::TreeSize;
+use greffe_domain::subject::SubjectRef;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use serde::Serialize;
+
+use super::words::Facet;
+use super::write::{day_number, int, subject_key};
+use super::Projections;
+use crate::store::Fault;
+
+/// Most items of a page.
+pub const MAX_PAGE: usize = 1_000;
+/// More findings than one verdict can have: a finding's cursor is its access's position
+/// times this, plus its place in the verdict.
+const FINDINGS_PER_ACCESS: u64 = 1_024;
+
+/// Which accesses. `None` = any; several members must all hold.
+#[derive(Debug, Clone, Default)]
+pub struct AccessFilter {
+    pub subject: Option<SubjectRef>,
+    /// That filed, disclosed or received.
+    pub party: Option<String>,
+    /// A site's id, or its SIRET.
+    pub site: Option<String>,
+    pub processing: Option<String>,
+    pub purpose: Option<String>,
+    pub category: Option<String>,
+    pub basis: Option<String>,
+    /// Outcome recorded then.
+    pub verdict: Option<String>,
+    /// Code of a finding recorded then.
+    pub finding: Option<String>,
+    /// Accesses that may have happened on this day or later.
+    pub from: Option<LegalDate>,
+    /// … on this day or earlier.
+    pub to: Option<LegalDate>,
+    /// As known at this tree size.
+    pub known_at: Option<TreeSize>,
+    /// What this party may see: what it filed, disclosed or received.
+    pub visible_to: Option<String>,
+    /// `next` of the page before.
+    pub cursor: Option<u64>,
+    /// At most `MAX_PAGE`, at least one.
+    pub limit: usize,
+}
+
+/// A page of a list, and where the next one starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// `None`: nothing more for now.
+    pub next: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RowFinding {
+    pub code: String,
+    pub severity: String,
+    pub evidence: String,
+}
+
+/// One access, as recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessRow {
+    pub position: u64,
+    /// Days on which it may have happened.
+    pub days: Interval,
+    pub recorded: Timestamp,
+    /// `AccessGranted`, `AccessDenied` or `AccessRecorded`.
+    pub event_type: String,
+    pub iss: String,
+    pub recipient: String,
+    pub role: String,
+    pub site: Option<String>,
+    pub siret: Option<String>,
+    /// As filed, or the controller as known then.
+    pub discloser: Option<String>,
+    pub processing: String,
+    pub experiment: Option<String>,
+    pub purpose: String,
+    /// Sorted.
+    pub categories: Vec<String>,
+    /// Codes of the basis claimed, sorted.
+    pub basis: Vec<String>,
+    /// Recorded with it.
+    pub verdict: String,
+    pub regime: String,
+    pub findings: Vec<RowFinding>,
+    /// Position of the first contestation known.
+    pub contested: Option<u64>,
+}
+
+/// Which findings of the verdicts recorded.
+#[derive(Debug, Clone, Default)]
+pub struct FindingFilter {
+    pub code: Option<String>,
+    /// Party of the access: that filed, disclosed or received.
+    pub party: Option<String>,
+    /// Recorded at this time or later.
+    pub since: Option<Timestamp>,
+    pub visible_to: Option<String>,
+    pub cursor: Option<u64>,
+    pub limit: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FindingRow {
+    /// Of the access.
+    pub position: u64,
+    /// Its place in the verdict, from 0.
+    pub ordinal: u64,
+    pub code: String,
+    pub severity: String,
+    pub evidence: String,
+    pub recipient: String,
+    pub discloser: Option<String>,
+    pub processing: String,
+    pub recorded: Timestamp,
+}
+
+/// Which entries.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    pub event_type: Option<String>,
+    /// Party that filed.
+    pub by: Option<String>,
+    /// `type`, or `type/id`.
+    pub stream: Option<String>,
+    /// Recorded at this time or later.
+    pub from: Option<Timestamp>,
+    /// Recorded at this time or earlier.
+    pub to: Option<Timestamp>,
+    /// Part of the author, the stream's id, the event's type or a clear title, name or
+    /// number, in any case.
+    pub q: Option<String>,
+    pub visible_to: Option<String>,
+    pub cursor: Option<u64>,
+    pub limit: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AuditRow {
+    pub position: u64,
+    pub event_type: String,
+    /// `None` for the ledger's own events.
+    pub iss: Option<String>,
+    pub stream_type: String,
+    pub stream_id: String,
+    pub time: Timestamp,
+}
+
+/// How much of each. Verdicts, regimes and findings are those recorded; a finding counts
+/// once for each access that has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    pub entries: u64,
+    pub parties: u64,
+    pub events: BTreeMap<String, u64>,
+    pub verdicts: BTreeMap<String, u64>,
+    pub regimes: BTreeMap<String, u64>,
+    pub findings: BTreeMap<String, u64>,
+}
+
+impl Projections {
+    /// Accesses, oldest first.
+    pub async fn accesses(
+        self: &Arc<Self>,
+        filter: AccessFilter,
+    ) -> Result<Page<AccessRow>, Fault> {
+        self.query("list accesses", move |c| accesses(c, &filter)).await
+    }
+
+    /// One access. `None`: none at that position, or not applied yet.
+    pub async fn access(self: &Arc<Self>, position: u64) -> Result<Option<AccessRow>, Fault> {
+        let filter = AccessFilter { cursor: Some(position), limit: 1, ..AccessFilter::default() };
+        let page = self.accesses(filter).await?;
+        Ok(page.items.into_iter().find(|row| row.position == position))
+    }
+
+    /// Findings of the verdicts recorded, oldest first.
+    pub async fn findings(
+        self: &Arc<Self>,
+        filter: FindingFilter,
+    ) -> Result<Page<FindingRow>, Fault> {
+        self.query("list findings", move |c| findings(c, &filter)).await
+    }
+
+    /// Entries of every kind, oldest first.
+    pub async fn audit(self: &Arc<Self>, filter: AuditFilter) -> Result<Page<AuditRow>, Fault> {
+        self.query("list entries", move |c| audit(c, &filter)).await
+    }
+
+    pub async fn stats(self: &Arc<Self>) -> Result<Stats, Fault> {
+        self.query("count entries", stats).await
+    }
+}
+
+/// A word that entries are asked to have.
+struct Asked {
+    id: i64,
+    entries: i64,
+}
+
+/// A query being written: where positions come from, and what rows must satisfy.
+#[derive(Default)]
+struct Query {
+    /// Id and length of the shortest list.
+    shortest: Option<(i64, i64)>,
+    conditions: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Query {
+    /// Binds a value; answers how the text refers to it.
+    fn bind(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("?{}", self.values.len())
+    }
+
+    /// Rows that satisfy `condition`, in which `#` stands for the value.
+    fn such_that(&mut self, condition: &str, value: impl Into<Value>) {
+        let bound = self.bind(value);
+        self.conditions.push(condition.replace('#', &bound));
+    }
+
+    /// Entries listed under a word; `condition` says the same of a row.
+    fn listed(&mut self, word: &Asked, condition: &str) {
+        if self.shortest.is_none_or(|(_, entries)| word.entries < entries) {
+            self.shortest = Some((word.id, word.entries));
+        }
+        self.such_that(condition, word.id);
+    }
+
+    /// A source of positions from `cursor` on: the shortest list, or nothing.
+    fn positions(&mut self, cursor: u64) -> Option<String> {
+        let (word, _) = self.shortest?;
+        let (word, from) = (self.bind(word), self.bind(int(cursor)));
+        Some(format!(
+            "(SELECT position FROM postings WHERE word = {word} AND position >= {from} \
+             ORDER BY position)"
+        ))
+    }
+
+    fn conditions(&self) -> String {
+        if self.conditions.is_empty() { "TRUE".to_owned() } else { self.conditions.join(" AND ") }
+    }
+}
+
+fn word(c: &Connection, facet: Facet, text: &str) -> rusqlite::Result<Option<Asked>> {
+    c.prepare_cached("SELECT id, entries FROM words WHERE facet = ?1 AND text = ?2")?
+        .query_row(params![facet as i64, text], |row| {
+            Ok(Asked { id: row.get(0)?, entries: row.get(1)? })
+        })
+        .optional()
+}
+
+/// Texts of words, each read once.
+struct Texts<'c> {
+    connection: &'c Connection,
+    known: HashMap<i64, String>,
+}
+
+impl<'c> Texts<'c> {
+    fn new(connection: &'c Connection) -> Self {
+        Self { connection, known: HashMap::new() }
+    }
+
+    fn text(&mut self, id: i64) -> rusqlite::Result<String> {
+        if let Some(text) = self.known.get(&id) {
+            return Ok(text.clone());
+        }
+        let text: String = self
+            .connection
+            .prepare_cached("SELECT text FROM words WHERE id = ?1")?
+            .query_row([id], |row| row.get(0))?;
+        self.known.insert(id, text.clone());
+        Ok(text)
+    }
+
+    fn column(&mut self, row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+        self.text(row.get(column)?)
+    }
+
+    fn optional(&mut self, row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+        row.get::<_, Option<i64>>(column)?.map(|id| self.text(id)).transpose()
+    }
+
+    /// The words of `,3,17,`, sorted by text.
+    fn list(&mut self, row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<String>> {
+        let ids: String = row.get(column)?;
+        let mut texts = Vec::new();
+        for id in ids.split(',').filter(|id| !id.is_empty()) {
+            let id = id.parse().map_err(|e| {
+                rusqlite::Error::FromSqlConversionFailure(
+                    column,
+                    rusqlite::types::Type::Text,
+                    Box::new(e),
+                )
+            })?;
+            texts.push(self.text(id)?);
+        }
+        texts.sort();
+        Ok(texts)
+    }
+}
+
+fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let value: i64 = row.get(column)?;
+    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
+}
+
+fn day(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<LegalDate>> {
+    let days: Option<i64> = row.get(column)?;
+    let epoch = LegalDate::from_ymd(1970, 1, 1).expect("a day of the calendar");
+    days.map(|days| {
+        i32::try_from(days)
+            .map(|days| epoch.add_days(days))
+            .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, days))
+    })
+    .transpose()
+}
+
+fn limit_of(limit: usize) -> usize {
+    limit.clamp(1, MAX_PAGE)
+}
+
+/// Cuts the one item too many that was asked for, and says where it stands.
+fn page<T>(mut items: Vec<T>, limit: usize, cursor_of: impl Fn(&T) -> u64) -> Page<T> {
+    let next = items.get(limit).map(cursor_of);
+    items.truncate(limit);
+    Page { items, next }
+}
+
+fn none<T>() -> Page<T> {
+    Page { items: Vec::new(), next: None }
+}
+
+/// An access row's parties: that filed, received or disclosed.
+const PARTY_OF_ACCESS: &str = "# IN (a.iss, a.recipient, ifnull(a.discloser, 0))";
+
+const ACCESS_COLUMNS: &str = "a.position, a.earliest, a.latest, a.recorded, a.event_type, a.iss, \
+     a.recipient, a.role, a.site, a.siret, a.discloser, a.processing, a.experiment, a.purpose, \
+     a.categories, a.bases, a.outcome, a.regime, a.contested";
+
+fn accesses(c: &Connection, filter: &AccessFilter) -> rusqlite::Result<Page<AccessRow>> {
+    let mut query = Query::default();
+    for (text, facet, condition) in [
+        (&filter.party, Facet::Party, PARTY_OF_ACCESS),
+        (&filter.visible_to, Facet::Party, PARTY_OF_ACCESS),
+        (&filter.site, Facet::Site, "# IN (ifnull(a.site, 0), ifnull(a.siret, 0))"),
+        (&filter.processing, Facet::Processing, "a.processing = #"),
+        (&filter.purpose, Facet::Purpose, "a.purpose = #"),
+        (&filter.verdict, Facet::Outcome, "a.outcome = #"),
+        (
+            &filter.finding,
+            Facet::Finding,
+            "EXISTS (SELECT 1 FROM findings f WHERE f.position = a.position AND f.code = #)",
+        ),
+    ] {
+        let Some(text) = text else { continue };
+        let Some(asked) = word(c, facet, text)? else { return Ok(none()) };
+        query.listed(&asked, condition);
+    }
+    for (text, facet, condition) in [
+        (&filter.category, Facet::Category, "instr(a.categories, ',' || # || ',') > 0"),
+        (&filter.basis, Facet::Basis, "instr(a.bases, ',' || # || ',') > 0"),
+    ] {
+        let Some(text) = text else { continue };
+        let Some(asked) = word(c, facet, text)? else { return Ok(none()) };
+        query.such_that(condition, asked.id);
+    }
+    if let Some(from) = filter.from {
+        query.such_that("(a.latest IS NULL OR a.latest >= #)", day_number(from));
+    }
+    if let Some(to) = filter.to {
+        query.such_that("(a.earliest IS NULL OR a.earliest <= #)", day_number(to));
+    }
+    if let Some(size) = filter.known_at {
+        query.such_that("a.position < #", int(size.0));
+    }
+    let cursor = filter.cursor.unwrap_or(0);
+    query.such_that("a.position >= #", int(cursor));
+    let source = match &filter.subject {
+        Some(SubjectRef(reference)) => {
+            let key = query.bind(subject_key(reference));
+            let reference = query.bind(reference.to_vec());
+            let from = query.bind(int(cursor));
+            Some(format!(
+                "(SELECT DISTINCT position FROM subjects WHERE key = {key} \
+                 AND reference = {reference} AND position >= {from} ORDER BY position)"
+            ))
+        }
+        None => query.positions(cursor),
+    };
+    let source = match source {
+        Some(positions) => format!("{positions} p CROSS JOIN accesses a ON a.position = p.position"),
+        None => "accesses a".to_owned(),
+    };
+    let limit = limit_of(filter.limit);
+    let sql = format!(
+        "SELECT {ACCESS_COLUMNS} FROM {source} WHERE {} ORDER BY {} LIMIT {}",
+        query.conditions(),
+        if source.starts_with('(') { "p.position" } else { "a.position" },
+        limit + 1
+    );
+    let mut texts = Texts::new(c);
+    let mut statement = c.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(&query.values))?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        items.push(access_row(row, &mut texts, filter.known_at)?);
+    }
+    let mut page = page(items, limit, |row| row.position);
+    for item in &mut page.items {
+        item.findings = findings_of(c, &mut texts, item.position)?;
+    }
+    Ok(page)
+}
+
+fn access_row(
+    row: &Row<'_>,
+    texts: &mut Texts<'_>,
+    known_at: Option<TreeSize>,
+) -> rusqlite::Result<AccessRow> {
+    let contested: Option<i64> = row.get(18)?;
+    Ok(AccessRow {
+        position: unsigned(row, 0)?,
+        days: Interval { earliest: day(row, 1)?, latest: day(row, 2)? },
+        recorded: Timestamp::from_micros(row.get(3)?),
+        event_type: texts.column(row, 4)?,
+        iss: texts.column(row, 5)?,
+        recipient: texts.column(row, 6)?,
+        role: texts.column(row, 7)?,
+        site: texts.optional(row, 8)?,
+        siret: texts.optional(row, 9)?,
+        discloser: texts.optional(row, 10)?,
+        processing: texts.column(row, 11)?,
+        experiment: texts.optional(row, 12)?,
+        purpose: texts.column(row, 13)?,
+        categories: texts.list(row, 14)?,
+        basis: texts.list(row, 15)?,
+        verdict: texts.column(row, 16)?,
+        regime: texts.column(row, 17)?,
+        findings: Vec::new(),
+        contested: contested
+            .and_then(|p| u64::try_from(p).ok())
+            .filter(|p| known_at.is_none_or(|size| *p < size.0)),
+    })
+}
+
+fn findings_of(
+    c: &Connection,
+    texts: &mut Texts<'_>,
+    position: u64,
+) -> rusqlite::Result<Vec<RowFinding>> {
+    let mut statement = c.prepare_cached(
+        "SELECT code, severity, evidence FROM findings WHERE position = ?1 ORDER BY ordinal",
+    )?;
+    let mut rows = statement.query([int(position)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(RowFinding {
+            code: texts.column(row, 0)?,
+            severity: texts.column(row, 1)?,
+            evidence: texts.column(row, 2)?,
+        });
+    }
+    Ok(found)
+}
+
+fn findings(c: &Connection, filter: &FindingFilter) -> rusqlite::Result<Page<FindingRow>> {
+    let mut query = Query::default();
+    for (text, facet, condition) in [
+        (&filter.code, Facet::Finding, "f.code = #"),
+        (&filter.party, Facet::Party, PARTY_OF_ACCESS),
+        (&filter.visible_to, Facet::Party, PARTY_OF_ACCESS),
+    ] {
+        let Some(text) = text else { continue };
+        let Some(asked) = word(c, facet, text)? else { return Ok(none()) };
+        query.listed(&asked, condition);
+    }
+    let cursor = filter.cursor.unwrap_or(0);
+    let (position, ordinal) = (cursor / FINDINGS_PER_ACCESS, cursor % FINDINGS_PER_ACCESS);
+    let since = match filter.since {
+        Some(since) => first_recorded_from(c, since)?,
+        None => 0,
+    };
+    let from = position.max(since);
+    query.such_that("f.position >= #", int(from));
+    if ordinal > 0 {
+        let at = query.bind(int(position));
+        query.such_that(&format!("(f.position > {at} OR f.ordinal >= #)"), int(ordinal));
+    }
+    let (source, order) = match query.positions(from) {
+        Some(positions) => (
+            format!("{positions} p CROSS JOIN findings f ON f.position = p.position"),
+            "p.position, f.ordinal",
+        ),
+        None => ("findings f".to_owned(), "f.position, f.ordinal"),
+    };
+    let limit = limit_of(filter.limit);
+    let sql = format!(
+        "SELECT f.position, f.ordinal, f.code, f.severity, f.evidence, a.recipient, a.discloser, \
+         a.processing, a.recorded FROM {source} CROSS JOIN accesses a ON a.position = f.position \
+         WHERE {} ORDER BY {order} LIMIT {}",
+        query.conditions(),
+        limit + 1
+    );
+    let mut texts = Texts::new(c);
+    let mut statement = c.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(&query.values))?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        items.push(FindingRow {
+            position: unsigned(row, 0)?,
+            ordinal: unsigned(row, 1)?,
+            code: texts.column(row, 2)?,
+            severity: texts.column(row, 3)?,
+            evidence: texts.column(row, 4)?,
+            recipient: texts.column(row, 5)?,
+            discloser: texts.optional(row, 6)?,
+            processing: texts.column(row, 7)?,
+            recorded: Timestamp::from_micros(row.get(8)?),
+        });
+    }
+    Ok(page(items, limit, |row| row.position * FINDINGS_PER_ACCESS + row.ordinal))
+}
+
+/// Position of the first entry recorded at a time or later; how many there are if none is.
+///
+/// Positions have no gaps and times never decrease: halving finds it without an index.
+fn first_recorded_from(c: &Connection, time: Timestamp) -> rusqlite::Result<u64> {
+    let mut statement = c.prepare_cached("SELECT recorded FROM entries WHERE position = ?1")?;
+    let (mut low, mut high) = (0, size(c)?);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let recorded: i64 = statement.query_row([int(middle)], |row| row.get(0))?;
+        if recorded < time.micros() {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
+}
+
+fn size(c: &Connection) -> rusqlite::Result<u64> {
+    let size = c
+        .prepare_cached("SELECT size FROM progress")?
+        .query_row([], |row| unsigned(row, 0))
+        .optional()?;
+    Ok(size.unwrap_or(0))
+}
+
+fn audit(c: &Connection, filter: &AuditFilter) -> rusqlite::Result<Page<AuditRow>> {
+    let mut query = Query::default();
+    // What a party filed, disclosed or received is what is listed under it.
+    const SEEN: &str =
+        "EXISTS (SELECT 1 FROM postings s WHERE s.word = # AND s.position = e.position)";
+    for (text, facet, condition) in [
+        (&filter.event_type, Facet::EventType, "e.event_type = #"),
+        (&filter.by, Facet::Party, "e.iss = #"),
+        (&filter.visible_to, Facet::Party, SEEN),
+    ] {
+        let Some(text) = text else { continue };
+        let Some(asked) = word(c, facet, text)? else { return Ok(none()) };
+        query.listed(&asked, condition);
+    }
+    let mut from = filter.cursor.unwrap_or(0);
+    if let Some(time) = filter.from {
+        from = from.max(first_recorded_from(c, time)?);
+    }
+    if let Some(time) = filter.to {
+        let after = Timestamp::from_micros(time.micros().saturating_add(1));
+        query.such_that("e.position < #", int(first_recorded_from(c, after)?));
+    }
+    if let Some(q) = filter.q.as_deref().filter(|q| !q.is_empty()) {
+        search(c, &mut query, &q.to_lowercase())?;
+    }
+    query.such_that("e.position >= #", int(from));
+    let mut source = None;
+    if let Some(stream) = &filter.stream {
+        let (kind, id) = match stream.split_once('/') {
+            Some((kind, id)) => (kind, Some(id)),
+            None => (stream.as_str(), None),
+        };
+        let Some(kind) = word(c, Facet::StreamType, kind)? else { return Ok(none()) };
+        query.such_that("e.stream_type = #", kind.id);
+        if let Some(id) = id {
+            // The entries listed under it, and the one that is its own stream's first.
+            let listed = word(c, Facet::Stream, stream)?.map_or(0, |w| w.id);
+            let own = id.parse::<u64>().ok().filter(|p| p.to_string() == id);
+            let (listed, from) = (query.bind(listed), query.bind(int(from)));
+            let own = query.bind(own.map_or(Value::Null, |p| Value::Integer(int(p))));
+            source = Some(format!(
+                "(SELECT position FROM postings WHERE word = {listed} AND position >= {from} \
+                 UNION SELECT position FROM entries WHERE position = {own} AND stream_id IS NULL \
+                 ORDER BY position)"
+            ));
+        }
+    }
+    let (source, order) = match source.or_else(|| query.positions(from)) {
+        Some(positions) => (
+            format!("{positions} p CROSS JOIN entries e ON e.position = p.position"),
+            "p.position",
+        ),
+        None => ("entries e".to_owned(), "e.position"),
+    };
+    let limit = limit_of(filter.limit);
+    let sql = format!(
+        "SELECT e.position, e.event_type, e.iss, e.stream_type, e.stream_id, e.recorded \
+         FROM {source} WHERE {} ORDER BY {order} LIMIT {}",
+        query.conditions(),
+        limit + 1
+    );
+    let mut texts = Texts::new(c);
+    let mut statement = c.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(&query.values))?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        let position = unsigned(row, 0)?;
+        let stream_type = texts.column(row, 3)?;
+        // Listed as `type/id`.
+        let stream_id = match texts.optional(row, 4)? {
+            Some(stream) => stream[stream_type.len() + 1..].to_owned(),
+            None => position.to_string(),
+        };
+        items.push(AuditRow {
+            position,
+            event_type: texts.column(row, 1)?,
+            iss: texts.optional(row, 2)?,
+            stream_type,
+            stream_id,
+            time: Timestamp::from_micros(row.get(5)?),
+        });
+    }
+    Ok(page(items, limit, |row| row.position))
+}
+
+/// Entries of which `q`, in lower case, is part. Words are few: they are looked through
+/// here, and the rows for their ids.
+fn search(c: &Connection, query: &mut Query, q: &str) -> rusqlite::Result<()> {
+    let mut statement = c.prepare_cached("SELECT id, text FROM words WHERE facet = ?1")?;
+    let mut ids_of = |facet: Facet| -> rusqlite::Result<String> {
+        let mut ids = Vec::new();
+        let mut rows = statement.query([facet as i64])?;
+        while let Some(row) = rows.next()? {
+            let text: String = row.get(1)?;
+            let text = match facet {
+                Facet::Stream => text.split_once('/').map_or("", |(_, id)| id),
+                _ => text.as_str(),
+            };
+            if text.to_lowercase().contains(q) {
+                ids.push(row.get::<_, i64>(0)?.to_string());
+            }
+        }
+        Ok(format!("[{}]", ids.join(",")))
+    };
+    let types = ids_of(Facet::EventType)?;
+    let parties = ids_of(Facet::Party)?;
+    let streams = ids_of(Facet::Stream)?;
+    let types = query.bind(types);
+    let parties = query.bind(parties);
+    let streams = query.bind(streams);
+    let q = query.bind(q.to_owned());
+    query.conditions.push(format!(
+        "(e.event_type IN (SELECT value FROM json_each({types})) \
+         OR e.iss IN (SELECT value FROM json_each({parties})) \
+         OR e.stream_id IN (SELECT value FROM json_each({streams})) \
+         OR e.stream_id IS NULL AND instr(CAST(e.position AS TEXT), {q}) > 0 \
+         OR e.position IN (SELECT position FROM texts WHERE instr(folded, {q}) > 0))"
+    ));
+    Ok(())
+}
+
+fn stats(c: &Connection) -> rusqlite::Result<Stats> {
+    let mut stats = Stats { entries: size(c)?, ..Stats::default() };
+    let mut statement =
+        c.prepare_cached("SELECT text, entries FROM words WHERE facet = ?1 AND entries > 0")?;
+    for (facet, counts) in [
+        (Facet::EventType, &mut stats.events),
+        (Facet::Outcome, &mut stats.verdicts),
+        (Facet::Regime, &mut stats.regimes),
+        (Facet::Finding, &mut stats.findings),
+    ] {
+        let mut rows = statement.query([facet as i64])?;
+        while let Some(row) = rows.next()? {
+            counts.insert(row.get(0)?, unsigned(row, 1)?);
+        }
+    }
+    // The registrar is enrolled by the entry that opens the ledger.
+    let enrolled = ["LedgerOpened", "PartyRegistered"];
+    stats.parties = enrolled.iter().filter_map(|e| stats.events.get(*e)).sum();
+    Ok(stats)
+}

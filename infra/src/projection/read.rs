@@ -1,0 +1,174 @@
+//! Entries, read for the projections: what is needed of each, and nothing written yet.
+//!
+//! Reading is most of the work, and runs on all cores.
+
+use std::collections::HashMap;
+
+use greffe_domain::body::Body;
+use greffe_domain::encoding::{Hash32, base64url_decode};
+use greffe_domain::event::{Event, Filed};
+use greffe_domain::kind::EventType;
+use greffe_domain::register::{Register, View};
+use greffe_domain::sdjwt::Disclosure;
+use greffe_domain::seal::{Position, StreamRef};
+use greffe_domain::date::Timestamp;
+use greffe_domain::vocabulary::Role;
+use rayon::prelude::*;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::store::{DisclosureRow, EntryRow, Fault, FaultKind};
+
+/// Fewer entries than this are read where they are: waking a core costs more.
+const READ_ALONE: usize = 64;
+
+/// Members whose clear text a reader may look for.
+const SEARCHED: &[&str] = &[
+    "title", "name", "number", "label", "reference", "decision", "formality", "ruling", "court",
+    "commune", "experiment", "processing", "party",
+];
+
+/// One entry, ready to be written.
+pub(super) struct ReadEntry {
+    pub position: u64,
+    pub link: Hash32,
+    pub event_type: EventType,
+    pub stream: StreamRef,
+    pub recorded: Timestamp,
+    pub event: Event,
+    /// Who disclosed: as filed, or the controller as known at that position.
+    pub discloser: Option<String>,
+    /// Lower case, one line for each text; empty for accesses.
+    pub folded: String,
+    /// Digests whose values it erases.
+    pub erased: Vec<Hash32>,
+}
+
+/// Reads entries with those of their disclosures that still exist.
+///
+/// `register`: at least as far as the last of them.
+pub(super) fn read_entries(
+    rows: Vec<EntryRow>,
+    disclosures: &[DisclosureRow],
+    with_register: impl FnOnce(&mut dyn FnMut(&Register)),
+) -> Result<Vec<ReadEntry>, Fault> {
+    let mut of: HashMap<Position, Vec<&DisclosureRow>> = HashMap::new();
+    for disclosure in disclosures {
+        of.entry(disclosure.position).or_default().push(disclosure);
+    }
+    let read = |row: EntryRow| {
+        let disclosures = of.get(&row.position).map_or(&[][..], Vec::as_slice);
+        read_entry(row, disclosures)
+    };
+    let mut entries: Vec<ReadEntry> = if rows.len() < READ_ALONE {
+        rows.into_iter().map(read).collect::<Result<_, _>>()?
+    } else {
+        rows.into_par_iter().map(read).collect::<Result<_, _>>()?
+    };
+    // The register is asked once, and for nothing else: its writer waits meanwhile.
+    with_register(&mut |register| {
+        for entry in &mut entries {
+            let access = entry.event.filed().and_then(|f| f.body.access());
+            if let Some(access) = access
+                && entry.discloser.is_none()
+            {
+                entry.discloser = controller(register.view(entry.position), &access.processing);
+            }
+        }
+    });
+    Ok(entries)
+}
+
+/// The controller of a processing as known at a size: the first that a declaration named,
+/// or that declared it itself (`Register` folds the same, and keeps no date of it).
+pub(super) fn controller(view: View<'_>, processing: &str) -> Option<String> {
+    let versions = view.known(&view.processing(processing)?.versions);
+    versions.iter().find_map(|version| match &version.data.controller {
+        Some(named) => Some(named.clone()),
+        None => {
+            let author = view.party(&version.iss)?;
+            author.has(Role::Controller).then(|| version.iss.to_string())
+        }
+    })
+}
+
+/// The event of an entry, with the disclosures at hand.
+pub(super) fn read_event(row: &EntryRow, disclosures: &[&DisclosureRow]) -> Result<Event, Fault> {
+    /// The rest of a leaf stands in the row's columns; `greffe fsck` checks that they agree.
+    #[derive(Deserialize)]
+    struct EventOf {
+        event: Value,
+    }
+    let corrupt = |why: String| {
+        let on = format!("the entry at position {}", row.position);
+        Fault::new(FaultKind::Corrupt, "read an entry", on).because(why)
+    };
+    let leaf: EventOf =
+        serde_json::from_slice(&row.sealed.leaf).map_err(|e| corrupt(e.to_string()))?;
+    let disclosures = disclosures
+        .iter()
+        .map(|d| Disclosure::parse(&d.encoded).map_err(|e| corrupt(e.to_string())))
+        .collect::<Result<Vec<_>, _>>()?;
+    Event::read_disclosed(&leaf.event, &disclosures).map_err(|e| corrupt(e.to_string()))
+}
+
+fn read_entry(row: EntryRow, disclosures: &[&DisclosureRow]) -> Result<ReadEntry, Fault> {
+    let event = read_event(&row, disclosures)?;
+    let filed = event.filed();
+    let access = filed.and_then(|f| f.body.access());
+    let folded = match (filed, access) {
+        (Some(filed), None) => searched_text(filed),
+        _ => String::new(),
+    };
+    let erased = match filed.map(|f| &*f.body) {
+        Some(Body::EraseSubject(body)) => {
+            body.digests.iter().filter_map(|d| digest(d)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let discloser = access.and_then(|a| a.discloser.clone());
+    Ok(ReadEntry {
+        position: row.position.0,
+        link: row.sealed.link,
+        event_type: row.event_type,
+        stream: row.stream,
+        recorded: row.time,
+        discloser,
+        folded,
+        erased,
+        event,
+    })
+}
+
+/// 32 bytes from base64url: a digest, or a subject reference.
+pub(super) fn digest(text: &str) -> Option<Hash32> {
+    base64url_decode(text)?.try_into().ok().map(Hash32)
+}
+
+/// Clear texts by which an entry is looked for. Concealed values are digests here.
+pub(super) fn searched_text(filed: &Filed) -> String {
+    fn collect(value: &Value, out: &mut String) {
+        match value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    match value {
+                        Value::String(text) if SEARCHED.contains(&name.as_str()) => {
+                            out.push_str(&text.to_lowercase());
+                            out.push('\n');
+                        }
+                        _ => collect(value, out),
+                    }
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|v| collect(v, out)),
+            _ => {}
+        }
+    }
+    let mut out = String::new();
+    if let Some(reference) = &filed.reference {
+        out.push_str(&reference.to_lowercase());
+        out.push('\n');
+    }
+    collect(&filed.signed, &mut out);
+    out
+}

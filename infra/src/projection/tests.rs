@@ -1,0 +1,1 @@
+//! Projections against a plain scan of the entries.
