@@ -2,6 +2,8 @@
 
 pub mod http;
 pub mod ledger;
+pub mod node;
 pub mod sample;
 pub mod server;
 pub mod signing;
+pub mod vectors;

@@ -2,5 +2,13 @@
 
 #[path = "../server/mod.rs"]
 mod server;
+#[path = "../canonical.rs"]
+mod canonical;
+#[path = "../recompute.rs"]
+mod recompute;
+#[path = "../sd_jwt_oracle.rs"]
+mod sd_jwt_oracle;
+#[path = "../vectors.rs"]
+mod vectors;
 #[path = "../verify/mod.rs"]
 mod verify;
