@@ -123,7 +123,10 @@ pub struct Identity {
 
 impl Identity {
     /// The client, signed in if an identity was given.
-    pub fn sign_in(&self, client: &crate::client::Client) -> Result<crate::client::Client, CliError> {
+    pub fn sign_in(
+        &self,
+        client: &crate::client::Client,
+    ) -> Result<crate::client::Client, CliError> {
         if let Some(token) = &self.token {
             return Ok(client.with_token(token.as_str()));
         }
@@ -184,8 +187,11 @@ impl From<Fault> for CliError {
 
 impl From<Refusal> for CliError {
     fn from(refusal: Refusal) -> Self {
-        let fields: String =
-            refusal.errors.iter().map(|e| format!("\n  {} {}: {}", e.pointer, e.code, e.detail)).collect();
+        let fields: String = refusal
+            .errors
+            .iter()
+            .map(|e| format!("\n  {} {}: {}", e.pointer, e.code, e.detail))
+            .collect();
         Self::no(
             format!("refused ({}): {}{fields}", refusal.code, refusal.detail),
             "correct it and try again: nothing was recorded",
@@ -196,9 +202,7 @@ impl From<Refusal> for CliError {
 impl From<OpenError> for CliError {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::Refused(refusal) => {
-                Self { code: 2, ..Self::from(refusal) }
-            }
+            OpenError::Refused(refusal) => Self { code: 2, ..Self::from(refusal) },
             OpenError::Fault(fault) => fault.into(),
             OpenError::Unsound { .. } => Self::broken(
                 Self::caused(&error),
@@ -212,10 +216,13 @@ impl From<SubmitError> for CliError {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::Refused(refusal) => refusal.into(),
-            SubmitError::NotRecorded(_) => Self::broken(Self::caused(&error), "try again: nothing was recorded"),
-            SubmitError::Unknown(_) => {
-                Self::broken(Self::caused(&error), "send the same bytes again: that is safe, and tells")
+            SubmitError::NotRecorded(_) => {
+                Self::broken(Self::caused(&error), "try again: nothing was recorded")
             }
+            SubmitError::Unknown(_) => Self::broken(
+                Self::caused(&error),
+                "send the same bytes again: that is safe, and tells",
+            ),
         }
     }
 }

@@ -104,8 +104,11 @@ impl Client {
     }
 
     pub fn get(&self, path: &str) -> Result<Answer, CliError> {
-        let mut request =
-            self.agent.get(self.url(path)).header("Accept-Language", "en").header("Accept", "application/json");
+        let mut request = self
+            .agent
+            .get(self.url(path))
+            .header("Accept-Language", "en")
+            .header("Accept", "application/json");
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
@@ -127,9 +130,9 @@ impl Client {
     fn read(&self, response: ureq::http::Response<ureq::Body>) -> Result<Answer, CliError> {
         let status = response.status().as_u16();
         let mut text = String::new();
-        BufReader::new(response.into_body().into_reader()).read_to_string(&mut text).map_err(
-            |e| CliError::broken(format!("the answer broke off: {e}"), "try again"),
-        )?;
+        BufReader::new(response.into_body().into_reader())
+            .read_to_string(&mut text)
+            .map_err(|e| CliError::broken(format!("the answer broke off: {e}"), "try again"))?;
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
         Ok(Answer { status, body })
     }

@@ -56,7 +56,9 @@ impl FileSettings {
     pub fn limits(&self) -> Limits {
         let default = Limits::default();
         Limits {
-            judgements_per_minute: self.judgements_per_minute.unwrap_or(default.judgements_per_minute),
+            judgements_per_minute: self
+                .judgements_per_minute
+                .unwrap_or(default.judgements_per_minute),
             subjects_per_minute: self.subjects_per_minute.unwrap_or(default.subjects_per_minute),
         }
     }

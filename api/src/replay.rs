@@ -66,7 +66,10 @@ impl Case {
     /// Reads a file's text. Errors name the line.
     pub fn read(name: &str, text: &str) -> Result<Self, CliError> {
         let bad = |number: usize, what: String| {
-            CliError::broken(format!("{name}:{number}: {what}"), "see tests/cases/README.md for the form")
+            CliError::broken(
+                format!("{name}:{number}: {what}"),
+                "see tests/cases/README.md for the form",
+            )
         };
         let mut segments: Vec<(Timestamp, Vec<Line>)> = Vec::new();
         let mut before_clock = Vec::new();
@@ -78,10 +81,9 @@ impl Case {
                 lines.push(Line { number, value });
                 continue;
             };
-            let time = clock
-                .as_str()
-                .and_then(Timestamp::parse)
-                .ok_or_else(|| bad(number, "`clock` is an instant, e.g. 2005-03-10T09:00:00Z".into()))?;
+            let time = clock.as_str().and_then(Timestamp::parse).ok_or_else(|| {
+                bad(number, "`clock` is an instant, e.g. 2005-03-10T09:00:00Z".into())
+            })?;
             if segments.last().is_some_and(|(last, _)| *last > time) {
                 return Err(bad(number, "the clock goes back".into()));
             }
@@ -229,9 +231,9 @@ impl Player {
         let filing = json!({
             "by": REGISTRAR, "kind": "party.register", "evidence": "act", "body": body,
         });
-        self.submit(here, &filing)?.accepted().map_err(|error| {
-            CliError::no(format!("{here}: {error}"), "correct the party line")
-        })?;
+        self.submit(here, &filing)?
+            .accepted()
+            .map_err(|error| CliError::no(format!("{here}: {error}"), "correct the party line"))?;
         self.parties.insert(party, (here.to_owned(), value.clone()));
         self.report.filings += 1;
         Ok(())
@@ -258,7 +260,10 @@ impl Player {
         let mut counter = 0u64;
         let mut salts = || {
             counter += 1;
-            let seed = blake3::derive_key("greffe v1 replay salt", format!("{here}\n{counter}").as_bytes());
+            let seed = blake3::derive_key(
+                "greffe v1 replay salt",
+                format!("{here}\n{counter}").as_bytes(),
+            );
             let mut salt = [0; 16];
             salt.copy_from_slice(&seed[..16]);
             salt
@@ -279,7 +284,11 @@ impl Player {
                 let mut out = serde_json::Map::new();
                 for (name, value) in members {
                     let value = if name == "path" {
-                        Value::String(self.resolve_path(file, value.as_str().unwrap_or_default(), here)?)
+                        Value::String(self.resolve_path(
+                            file,
+                            value.as_str().unwrap_or_default(),
+                            here,
+                        )?)
                     } else {
                         self.resolve(file, value, here)?
                     };
@@ -326,7 +335,12 @@ impl Player {
         Ok(client)
     }
 
-    fn expect(&mut self, file: &str, here: &str, expected: &Value) -> Result<Vec<String>, CliError> {
+    fn expect(
+        &mut self,
+        file: &str,
+        here: &str,
+        expected: &Value,
+    ) -> Result<Vec<String>, CliError> {
         match text(expected, "ask") {
             "access" => self.expect_access(file, here, expected),
             "generalise" => {
@@ -370,7 +384,11 @@ impl Player {
                 Ok(if answer.is_ok() {
                     vec![format!("accepted; expected the refusal {wanted}")]
                 } else if answer.code() != wanted {
-                    vec![format!("refused with {}; expected {wanted}: {}", answer.code(), text(&answer.body, "detail"))]
+                    vec![format!(
+                        "refused with {}; expected {wanted}: {}",
+                        answer.code(),
+                        text(&answer.body, "detail")
+                    )]
                 } else {
                     Vec::new()
                 })

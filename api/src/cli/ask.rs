@@ -128,8 +128,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         query.extend(value.as_ref().map(|v| format!("{name}={}", encode(v))));
     }
     query.extend(common.limit.map(|limit| format!("limit={limit}")));
-    let path =
-        if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) };
+    let path = if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) };
     let (ledger, local) = match &common.data {
         None => (None, None),
         Some(directory) => {
@@ -159,7 +158,11 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     let none = Vec::new();
     let items = answer["items"].as_array().unwrap_or(&none);
     print!("{}", table(columns, items));
-    match answer["next"].as_str().map(str::to_owned).or(answer["next"].as_u64().map(|n| n.to_string())) {
+    match answer["next"]
+        .as_str()
+        .map(str::to_owned)
+        .or(answer["next"].as_u64().map(|n| n.to_string()))
+    {
         Some(next) => println!("{} lines; more after cursor {next}", items.len()),
         None => println!("{} lines", items.len()),
     }
@@ -214,12 +217,19 @@ const REGISTER_COLUMNS: &[(&str, &str)] =
 fn table(columns: &[(&str, &str)], items: &[Value]) -> String {
     let cells: Vec<Vec<String>> = items
         .iter()
-        .map(|item| columns.iter().map(|(_, at)| item.pointer(at).map(cell).unwrap_or_default()).collect())
+        .map(|item| {
+            columns.iter().map(|(_, at)| item.pointer(at).map(cell).unwrap_or_default()).collect()
+        })
         .collect();
     let shown: Vec<usize> =
         (0..columns.len()).filter(|&c| cells.iter().any(|row| !row[c].is_empty())).collect();
     let width = |c: usize| {
-        cells.iter().map(|row| row[c].chars().count()).chain([columns[c].0.len()]).max().unwrap_or(0)
+        cells
+            .iter()
+            .map(|row| row[c].chars().count())
+            .chain([columns[c].0.len()])
+            .max()
+            .unwrap_or(0)
     };
     let line = |texts: Vec<&str>| {
         let padded: Vec<String> = texts

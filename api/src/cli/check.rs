@@ -36,7 +36,8 @@ pub fn run(args: Args) -> Result<(), CliError> {
         question["at"] = at.as_str().into();
     }
     if let Some(known_at) = &args.known_at {
-        question["known_at"] = known_at.parse::<u64>().map_or_else(|_| known_at.as_str().into(), Value::from);
+        question["known_at"] =
+            known_at.parse::<u64>().map_or_else(|_| known_at.as_str().into(), Value::from);
     }
     let answer =
         client.post("/v1/judgements", "application/json", &question.to_string())?.accepted()?;
@@ -44,7 +45,10 @@ pub fn run(args: Args) -> Result<(), CliError> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default());
     } else {
-        println!("{verdict} (finding of the register, not a ruling; regime {})", answer["regime"].as_str().unwrap_or_default());
+        println!(
+            "{verdict} (finding of the register, not a ruling; regime {})",
+            answer["regime"].as_str().unwrap_or_default()
+        );
         for finding in answer["findings"].as_array().into_iter().flatten() {
             println!("  {}", describe(finding));
         }
@@ -52,7 +56,10 @@ pub fn run(args: Args) -> Result<(), CliError> {
     if verdict.starts_with("COVERED") {
         return Ok(());
     }
-    Err(CliError::no(format!("this access would be {verdict}"), "see the findings above for what is missing"))
+    Err(CliError::no(
+        format!("this access would be {verdict}"),
+        "see the findings above for what is missing",
+    ))
 }
 
 /// One finding in a line.
@@ -63,5 +70,10 @@ pub fn describe(finding: &Value) -> String {
         .and_then(|_| greffe_domain::rules::CURRENT.rule(code))
         .map(|rule| rule.reason_en)
         .unwrap_or_default();
-    format!("{:<9} {:<14} {code}: {reason} [{}]", text("severity"), text("evidence"), text("source"))
+    format!(
+        "{:<9} {:<14} {code}: {reason} [{}]",
+        text("severity"),
+        text("evidence"),
+        text("source")
+    )
 }

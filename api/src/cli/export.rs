@@ -41,7 +41,8 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     let mut out = BufWriter::with_capacity(1 << 20, File::create(&draft).map_err(failed)?);
     let head = ledger.head().signed;
     let bar = progress(head.size.0, "exporting");
-    let done = export(&**ledger.store(), &head, scope, &mut out, |at, _| bar.set_position(at)).await;
+    let done =
+        export(&**ledger.store(), &head, scope, &mut out, |at, _| bar.set_position(at)).await;
     bar.finish_and_clear();
     let done = match done {
         Ok(done) => done,

@@ -31,8 +31,9 @@ pub fn run(args: Args) -> Result<(), CliError> {
     for path in &args.filings {
         let text = sign_file(path, &key, &origin, None, None)?;
         let answer = client.post("/v1/filings", "application/sd-jwt", &text)?;
-        let answer = answer.accepted().map_err(|error| {
-            CliError { what: format!("{}: {}", path.display(), error.what), ..error }
+        let answer = answer.accepted().map_err(|error| CliError {
+            what: format!("{}: {}", path.display(), error.what),
+            ..error
         })?;
         let receipts = answer["receipts"].as_array().cloned().unwrap_or_default();
         let kept = keep(path, args.receipts.as_deref(), &receipts)?;
@@ -45,7 +46,8 @@ pub fn run(args: Args) -> Result<(), CliError> {
 
 fn report(path: &Path, receipts: &[Value], kept: &Path) {
     for receipt in receipts {
-        let verdict = receipt["verdict"]["verdict"].as_str().map(|v| format!(", {v}")).unwrap_or_default();
+        let verdict =
+            receipt["verdict"]["verdict"].as_str().map(|v| format!(", {v}")).unwrap_or_default();
         println!(
             "{}: entry {}{verdict}; receipt in {}",
             path.display(),
@@ -65,7 +67,10 @@ fn keep(filing: &Path, directory: Option<&Path>, receipts: &[Value]) -> Result<P
     let bytes = serde_json::to_vec_pretty(receipts).unwrap_or_default();
     std::fs::write(&path, bytes).map_err(|e| {
         CliError::broken(
-            format!("recorded at position {position}, but the receipt cannot be written to {}: {e}", path.display()),
+            format!(
+                "recorded at position {position}, but the receipt cannot be written to {}: {e}",
+                path.display()
+            ),
             "submit the same signed bytes again to get the same receipt, or ask GET /v1/entries",
         )
     })?;

@@ -40,7 +40,11 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     println!("ledger    {} opened, {} entry", head.origin, head.signed.size);
     println!("key       {}", KeyStore::new(&args.data).first_ledger_key()?.public().kid());
     if made {
-        println!("registrar {} (key in {})", args.registrar, args.data.join(REGISTRAR_KEY_FILE).display());
+        println!(
+            "registrar {} (key in {})",
+            args.registrar,
+            args.data.join(REGISTRAR_KEY_FILE).display()
+        );
     } else {
         println!("registrar {}", args.registrar);
     }

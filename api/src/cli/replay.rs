@@ -114,7 +114,12 @@ fn show(report: &Report, format: Format) -> Result<(), CliError> {
     match report.failed().next() {
         None => Ok(()),
         Some(first) => Err(CliError::no(
-            format!("{} expectation(s) failed, the first at {}:{}", report.failed().count(), first.file, first.line),
+            format!(
+                "{} expectation(s) failed, the first at {}:{}",
+                report.failed().count(),
+                first.file,
+                first.line
+            ),
             "see what differed above",
         )),
     }

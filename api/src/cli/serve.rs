@@ -73,7 +73,7 @@ pub async fn serve_until_told(
     served.map_err(|e| CliError::broken(format!("the server stopped: {e}"), "start it again"))
 }
 
-async fn told_to_stop() {
+pub async fn told_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
     let terminate = async {
         match signal(SignalKind::terminate()) {
@@ -129,9 +129,10 @@ impl Local {
             of(Role::Regulator).or_else(|| of(Role::Registrar))
         });
         let id = party.unwrap_or_default();
-        self.app.tokens.issue(Bearer { id, kid: None }, None).map_err(|_| {
-            CliError::broken("no token could be made", "try again")
-        })
+        self.app
+            .tokens
+            .issue(Bearer { id, kid: None }, None)
+            .map_err(|_| CliError::broken("no token could be made", "try again"))
     }
 
     pub async fn stop(self) {

@@ -3,38 +3,25 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use greffe_domain::body::{Concealed, Measure};
-use greffe_domain::date::{Interval, LegalDate};
 use greffe_domain::event::At;
-use greffe_domain::kind::{EventType, StreamType};
+use greffe_domain::kind::StreamType;
 use greffe_domain::refusal::{Refusal, RefusalCode as C};
 use greffe_domain::register::Register;
 use greffe_domain::rules::CURRENT;
+use greffe_domain::seal::TreeSize;
 use greffe_domain::subject::SubjectRef;
 use greffe_domain::verdict::{Outcome, Verdict};
 use greffe_domain::vocabulary::{Category, LegalBasis, Purpose, Role, RuleCode};
+use greffe_infra::projection::AccessFilter;
 use serde_json::{Value, json};
 
 use super::authz::{Reach, Reader, Route, admit};
 use super::problem::Problem;
-use super::queries::{self, Recorded};
+use super::queries::{self, Read, Recorded};
 use super::{Language, Params, Shared};
 use crate::words::Lang;
 
-/// What is searched for. Verdict and finding are those of now: what a reader acts on.
-pub struct Filter {
-    subject: Option<String>,
-    party: Option<String>,
-    site: Option<String>,
-    processing: Option<String>,
-    purpose: Option<Purpose>,
-    category: Option<Category>,
-    basis: Option<LegalBasis>,
-    verdict: Option<Outcome>,
-    finding: Option<RuleCode>,
-    from: Option<LegalDate>,
-    to: Option<LegalDate>,
-}
-
+/// Verdict and finding are those recorded: what an access was found then never changes.
 pub const PARAMS: &[&str] = &[
     "subject",
     "party",
@@ -52,71 +39,14 @@ pub const PARAMS: &[&str] = &[
     "limit",
 ];
 
-fn code<T>(params: &Params, name: &str, read: fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
-    params.parsed(name, read, "un code de /v1/vocabulary", "a code of /v1/vocabulary")
-}
-
-impl Filter {
-    fn read(params: &Params) -> Result<Self, Problem> {
-        let text = |name: &str| params.text(name).map(str::to_owned);
-        let outcome = |t: &str| serde_json::from_value(Value::from(t)).ok();
-        Ok(Self {
-            subject: params.parsed(
-                "subject",
-                |t| SubjectRef::parse(t).map(|s| s.to_string()),
-                "une référence de personne",
-                "a subject reference",
-            )?,
-            party: text("party"),
-            site: text("site"),
-            processing: text("processing"),
-            purpose: code(params, "purpose", Purpose::parse)?,
-            category: code(params, "category", Category::parse)?,
-            basis: code(params, "basis", LegalBasis::parse)?,
-            verdict: code(params, "verdict", outcome)?,
-            finding: code(params, "finding", RuleCode::parse)?,
-            from: params.date("from")?,
-            to: params.date("to")?,
-        })
-    }
-
-    /// What can be told before judging again.
-    fn matches(&self, recorded: &Recorded<'_>) -> bool {
-        let access = recorded.access;
-        let is = |wanted: &Option<String>, value: Option<&str>| {
-            wanted.as_deref().is_none_or(|w| value == Some(w))
-        };
-        let party = self.party.as_deref().is_none_or(|p| {
-            access.recipient.party == p
-                || access.discloser.as_deref() == Some(p)
-                || recorded.filed.iss == p
-        });
-        let site = access.recipient.site.as_ref();
-        let site = self
-            .site
-            .as_deref()
-            .is_none_or(|w| site.is_some_and(|s| s.id == w || s.siret.as_deref() == Some(w)));
-        let days = recorded.filed.at.valid_days(recorded.time.date());
-        let window = Interval { earliest: self.from, latest: self.to };
-        party
-            && site
-            && is(&self.processing, Some(&access.processing))
-            && self.purpose.is_none_or(|p| access.purpose == p)
-            && self.category.is_none_or(|c| access.categories.contains(&c))
-            && self.basis.is_none_or(|b| access.basis.codes.contains(&b))
-            && days.overlaps(&window)
-            && self.subject.as_deref().is_none_or(|s| is_about(recorded, s))
-    }
-
-    fn matches_verdict(&self, now: &Verdict) -> bool {
-        self.verdict.is_none_or(|v| now.verdict == v)
-            && self.finding.is_none_or(|f| now.finding(f).is_some())
-    }
-}
-
-fn is_about(recorded: &Recorded<'_>, subject: &str) -> bool {
-    let members = recorded.access.cohort.iter().flat_map(|c| &c.members);
-    recorded.access.subjects.iter().chain(members).any(|s| s.value.as_deref() == Some(subject))
+/// A code of a list, as text; refused when the list does not hold it.
+fn code<T>(
+    params: &Params,
+    name: &str,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<Option<String>, Problem> {
+    let known = |text: &str| read(text).map(|_| text.to_owned());
+    params.parsed(name, known, "un code de /v1/vocabulary", "a code of /v1/vocabulary")
 }
 
 pub async fn list(
@@ -125,37 +55,45 @@ pub async fn list(
     params: Params,
 ) -> Result<Json<Value>, Problem> {
     params.only(PARAMS)?;
-    let by_subject = params.text("subject").is_some();
-    let route = if by_subject { Route::AccessesOfSubject } else { Route::Accesses };
+    let subject = params.parsed(
+        "subject",
+        SubjectRef::parse,
+        "une référence de personne",
+        "a subject reference",
+    )?;
+    let route = if subject.is_some() { Route::AccessesOfSubject } else { Route::Accesses };
     let reach = admit(route, &reader)?;
-    let filter = Filter::read(&params)?;
     let size = params.known_at(&app).await?;
-    let from = params.number("cursor")?.unwrap_or(0);
-    let limit = params.limit()?;
-    let mut items = Vec::new();
-    let ledger = app.ledger.clone();
-    let is_access = |row: &greffe_infra::store::EntryRow| {
-        matches!(
-            row.event_type,
-            EventType::AccessGranted | EventType::AccessDenied | EventType::AccessRecorded
-        )
+    let text = |name: &str| params.text(name).map(str::to_owned);
+    let outcome = |t: &str| serde_json::from_value::<Outcome>(Value::from(t)).ok();
+    let filter = AccessFilter {
+        subject,
+        party: text("party"),
+        site: text("site"),
+        processing: text("processing"),
+        purpose: code(&params, "purpose", Purpose::parse)?,
+        category: code(&params, "category", Category::parse)?,
+        basis: code(&params, "basis", LegalBasis::parse)?,
+        verdict: code(&params, "verdict", outcome)?,
+        finding: code(&params, "finding", RuleCode::parse)?,
+        from: params.date("from")?,
+        to: params.date("to")?,
+        known_at: Some(TreeSize(size)),
+        visible_to: reader.sees_only(reach),
+        cursor: params.number("cursor")?,
+        limit: params.limit()?,
     };
-    let next = queries::scan(&app, from, size, is_access, |read| {
-        let Some(recorded) = read.recorded() else { return true };
-        if !filter.matches(&recorded) {
-            return true;
-        }
-        ledger.with_register(|register| {
-            if sees(reach, &reader, &recorded, register) {
+    let (found, next) = queries::accesses(&app, filter).await?;
+    let mut items = Vec::with_capacity(found.len());
+    for recorded in found.iter().filter_map(Read::recorded) {
+        let item = app.ledger.with_register(|register| {
+            sees(reach, &reader, &recorded, register).then(|| {
                 let (now, changed_by) = queries::now_and_changes(&recorded, register, size);
-                if filter.matches_verdict(&now) {
-                    items.push(row(&recorded, &now, &changed_by));
-                }
-            }
+                row(&recorded, &now, &changed_by)
+            })
         });
-        items.len() < limit
-    })
-    .await?;
+        items.extend(item);
+    }
     Ok(Json(json!({"items": items, "next": next.map(|n| n.to_string())})))
 }
 

@@ -4,10 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use greffe_domain::body::Body;
 use greffe_domain::kind::{EventType, StreamType};
+use greffe_infra::projection::AuditFilter;
 use serde_json::{Value, json};
 
 use super::accesses::at_json;
-use super::authz::{Reach, Reader, Route, admit};
+use super::authz::{Reader, Route, admit};
 use super::problem::Problem;
 use super::queries::{self, Read};
 use super::{Params, Shared};
@@ -27,64 +28,29 @@ pub async fn list(
         "un type d’événement, par exemple DecisionRendered",
         "an event type, e.g. DecisionRendered",
     )?;
-    // `type/id`, or a type alone.
     let stream = params.parsed(
         "stream",
-        |t| {
-            let (kind, id) =
-                t.split_once('/').map_or((t, None), |(k, id)| (k, Some(id.to_owned())));
-            let kind: StreamType = serde_json::from_value(Value::from(kind)).ok()?;
-            Some((kind, id))
+        |text| {
+            let kind = text.split('/').next().unwrap_or(text);
+            StreamType::NAMES.contains(&kind).then(|| text.to_owned())
         },
         "type ou type/identifiant, par exemple processing/anaiss",
         "type or type/id, e.g. processing/anaiss",
     )?;
-    let by = params.text("by");
-    let word = params.text("q").map(str::to_lowercase);
-    let (since, until) = (params.date("from")?, params.date("to")?);
-    let size = app.ledger.size().0;
-    let from = params.number("cursor")?.unwrap_or(0);
-    let limit = params.limit()?;
-    let mut items = Vec::new();
-    let ledger = app.ledger.clone();
-    let wanted = |row: &greffe_infra::store::EntryRow| {
-        let day = row.time.date();
-        event_type.is_none_or(|t| row.event_type == t)
-            && stream.as_ref().is_none_or(|(kind, id)| {
-                row.stream.kind == *kind && id.as_ref().is_none_or(|id| row.stream.id == *id)
-            })
-            && since.is_none_or(|s| s <= day)
-            && until.is_none_or(|u| day <= u)
+    let filter = AuditFilter {
+        event_type: event_type.map(|t| t.as_str().to_owned()),
+        by: params.text("by").map(str::to_owned),
+        stream,
+        from: params.instant("from", false)?,
+        to: params.instant("to", true)?,
+        q: params.text("q").map(str::to_owned),
+        visible_to: reader.sees_only(reach),
+        cursor: params.number("cursor")?,
+        limit: params.limit()?,
     };
-    let next = queries::scan(&app, from, size, wanted, |read| {
-        if by.is_some_and(|by| read.filed().is_none_or(|f| f.iss != by))
-            || word.as_deref().is_some_and(|w| !holds_word(&read, w))
-        {
-            return true;
-        }
-        let visible = reach == Reach::Everything
-            || ledger.with_register(|register| {
-                read.filed().is_some_and(|filed| {
-                    let controller = filed
-                        .body
-                        .access()
-                        .and_then(|a| register.processing(&a.processing))
-                        .and_then(|p| p.controller.as_deref());
-                    reader.concerns(filed, controller)
-                })
-            });
-        if visible {
-            items.push(row(&read));
-        }
-        items.len() < limit
-    })
-    .await?;
+    let (found, next) = queries::audit(&app, filter).await?;
+    let items: Vec<Value> = found.iter().map(row).collect();
     Ok(Json(json!({"items": items, "next": next.map(|n| n.to_string())})))
-}
-
-/// In what the leaf shows: concealed values are not searched.
-fn holds_word(read: &Read, word: &str) -> bool {
-    String::from_utf8_lossy(&read.row.sealed.leaf).to_lowercase().contains(word)
 }
 
 fn row(read: &Read) -> Value {

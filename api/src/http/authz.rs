@@ -129,6 +129,14 @@ impl Reader {
         matches!(self, Self::Party { roles, .. } if roles.contains(&role))
     }
 
+    /// For searches: the party whose own rows alone are searched.
+    pub fn sees_only(&self, reach: Reach) -> Option<String> {
+        match reach {
+            Reach::Everything => None,
+            Reach::Own | Reach::Nothing => Some(self.party().unwrap_or_default().to_owned()),
+        }
+    }
+
     /// Whether a filed event is the reader's own: filed by it, or an access it disclosed or
     /// received. `controller`: of the access's processing, who discloses when nobody is named.
     pub fn concerns(&self, filed: &Filed, controller: Option<&str>) -> bool {

@@ -67,6 +67,16 @@ impl Params {
         self.parsed(name, LegalDate::parse, "une date AAAA-MM-JJ", "a date YYYY-MM-DD")
     }
 
+    /// A UTC time, or the first instant of a day (the last one if `end`).
+    pub fn instant(&self, name: &str, end: bool) -> Result<Option<Timestamp>, Problem> {
+        let read = |text: &str| match LegalDate::parse(text) {
+            Some(day) if end => Some(last_instant(day)),
+            Some(day) => Some(day.start()),
+            None => Timestamp::parse(text),
+        };
+        self.parsed(name, read, "une date ou une heure UTC (…Z)", "a date or a UTC time (…Z)")
+    }
+
     pub fn flag(&self, name: &str) -> Result<bool, Problem> {
         let read = |t: &str| match t {
             "true" => Some(true),
@@ -106,6 +116,10 @@ impl Params {
     }
 }
 
+fn last_instant(day: LegalDate) -> Timestamp {
+    Timestamp::from_micros(day.add_days(1).start().micros() - 1)
+}
+
 /// What "as known at" means: a position (included), a time, or the end of a UTC day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known {
@@ -117,8 +131,7 @@ impl Known {
     pub fn parse(text: Option<&str>) -> Result<Option<Self>, Problem> {
         let Some(text) = text else { return Ok(None) };
         let known = if let Some(day) = LegalDate::parse(text) {
-            let next = day.add_days(1).start();
-            Some(Self::Time(Timestamp::from_micros(next.micros() - 1)))
+            Some(Self::Time(last_instant(day)))
         } else if let Some(time) = Timestamp::parse(text) {
             Some(Self::Time(time))
         } else {

@@ -52,7 +52,7 @@ pub async fn ready(State(app): State<Shared>) -> Response {
         let key = size.checked_sub(1).and_then(|last| register.ledger_key(last + 1));
         key.is_some_and(|key| head.signed.verify(&head.origin, key))
     });
-    let lag = stored.map_or(0, |s| s.size.0.saturating_sub(size));
+    let lag = app.projections.lag(&app.ledger);
     let ready = reachable && verified;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let answer = json!({
@@ -87,6 +87,12 @@ pub async fn metrics(State(app): State<Shared>) -> Response {
         "gauge",
         "1 when another server writes this ledger.",
         &[(String::new(), u64::from(head.read_only))],
+    );
+    family(
+        "greffe_projection_lag",
+        "gauge",
+        "Entries that lists and searches do not show yet.",
+        &[(String::new(), app.projections.lag(&app.ledger))],
     );
     let counters = &app.counters;
     let responses: Vec<_> = counters

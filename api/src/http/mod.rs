@@ -23,6 +23,7 @@ mod subjects;
 pub mod tokens;
 mod vocabulary;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -34,36 +35,62 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use greffe_infra::clock::Clock;
 use greffe_infra::ledger::Ledger;
+use greffe_infra::projection::{PROJECTIONS_FILE, Projections};
+use greffe_infra::store::Fault;
+use tokio::task::JoinHandle;
 
 pub use extract::{Json, Known, Language, Params, Text};
 use problem::Problem;
 
+use crate::cli::CliError;
 use crate::config::Limits;
 use crate::words::Lang;
 
 /// What handlers share.
 pub struct App {
     pub ledger: Ledger,
+    /// What lists and searches are answered from.
+    pub projections: Arc<Projections>,
     /// The time outside the ledger: for tokens.
     pub clock: Clock,
     pub tokens: tokens::Tokens,
     pub counters: health::Counters,
     pub quotas: judgements::Quotas,
     pub limits: Limits,
+    /// Follows the ledger; ends with the app.
+    follower: JoinHandle<()>,
 }
 
 pub type Shared = Arc<App>;
 
 impl App {
-    pub fn new(ledger: Ledger, limits: Limits) -> Shared {
-        Arc::new(Self {
+    /// Serves a ledger whose projections are in `directory`, and keeps them up with it.
+    pub async fn open(ledger: Ledger, directory: &Path, limits: Limits) -> Result<Shared, Fault> {
+        let projections = Arc::new(Projections::open(&directory.join(PROJECTIONS_FILE))?);
+        let follower = tokio::spawn(Arc::clone(&projections).run(ledger.clone()));
+        Ok(Arc::new(Self {
             ledger,
+            projections,
             clock: Clock::System,
             tokens: tokens::Tokens::default(),
             counters: health::Counters::default(),
             quotas: judgements::Quotas::default(),
             limits,
-        })
+            follower,
+        }))
+    }
+
+    /// Rebuilds the projections of `directory` from the first entry; answers the size they
+    /// then cover.
+    pub async fn rebuild(ledger: &Ledger, directory: &Path) -> Result<u64, CliError> {
+        let projections = Projections::open(&directory.join(PROJECTIONS_FILE))?;
+        Ok(projections.rebuild(ledger).await?.0)
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.follower.abort();
     }
 }
 

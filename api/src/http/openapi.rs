@@ -258,14 +258,12 @@ fn parameters() -> Value {
     add("purpose", "Purpose code", text());
     add("category", "Category code", text());
     add("basis", "Legal basis claimed", text());
-    add("verdict", "Verdict now", reference("Outcome"));
-    add("finding", "Code of a finding of now", text());
+    add("verdict", "Verdict recorded", reference("Outcome"));
+    add("finding", "Code of a finding recorded", text());
     add("from", "From that day on; for /v1/entries a position", text());
     add("to", "Up to that day", date());
     add("code", "Rule code", text());
-    add("severity", "INFO, MINOR, MAJOR or BLOCKING", text());
     add("since", "Recorded from that day on", date());
-    add("until", "Recorded up to that day", date());
     add("type", "Event type", text());
     add("by", "Party that filed", text());
     add("stream", "type or type/id", text());
@@ -352,8 +350,8 @@ fn schemas() -> Value {
             "known_at": {"type": ["string", "integer"]},
             "body": {"type": "object"},
         })),
-        "Token": object(&["token", "token_type", "expires_in", "party"], json!({
-            "token": text(), "token_type": {"const": "Bearer"},
+        "Token": object(&["access_token", "token_type", "expires_in", "party"], json!({
+            "access_token": text(), "token_type": {"const": "Bearer"},
             "expires_in": {"type": "integer"}, "party": text(),
         })),
         "Identities": object(&["identities"], json!({"identities": many(object(

@@ -1,23 +1,23 @@
-//! Searches over entries: accesses, findings, audit. The one file that knows how they are
-//! found; here by reading the entries in order, so that a projection can take its place.
+//! Searches over entries: accesses, findings, audit, counts. The one file that knows how
+//! they are found: positions come from the projections, what is shown from the entries.
 //!
 //! An access keeps the verdict it was recorded with (`then`). `now` judges it again before
 //! the register as known at a tree size, and `changed_by` names the entries after which the
 //! answer changed. Values that were erased stay erased: a rule that needs one keeps what it
 //! found at the time.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
 use greffe_domain::body::Access;
 use greffe_domain::date::Timestamp;
 use greffe_domain::event::{Event, Filed};
-use greffe_domain::kind::StreamType;
 use greffe_domain::register::{Register, View};
 use greffe_domain::rules::{self, CURRENT, Case, Rulebook};
 use greffe_domain::sdjwt::Disclosure;
 use greffe_domain::seal::{Leaf, Position};
 use greffe_domain::verdict::{Evidence, Severity, Verdict};
 use greffe_domain::vocabulary::RuleCode;
+use greffe_infra::projection::{AccessFilter, AuditFilter, FindingFilter, FindingRow, Page, Stats};
 use greffe_infra::store::{EntryRow, Fault, FaultKind};
 
 use super::App;
@@ -146,93 +146,71 @@ fn gist(verdict: &Verdict) -> (&'static str, Vec<(RuleCode, Severity, Evidence)>
 }
 
 /// The answer at `size`, and the entries after which the answer changed since the recording.
+///
+/// Starts from what today's rules say of that day: a change of rules is nobody's entry.
 pub fn now_and_changes(
     recorded: &Recorded<'_>,
     register: &Register,
     size: u64,
 ) -> (Verdict, Vec<u64>) {
+    let view = register.view(size);
+    let now = judge_again(recorded, view);
     let mut changed_by = Vec::new();
-    let mut before = gist(recorded.then);
-    let mut now = None;
-    for position in touching(recorded, register, size) {
-        let after = judge_again(recorded, register.view(position + 1));
-        let summary = gist(&after);
-        if summary != before {
-            changed_by.push(position);
-            before = summary;
+    let mut before = gist(&judge_again(recorded, register.view(recorded.position)));
+    for position in view.touching(recorded.access, recorded.position) {
+        if position <= recorded.position {
+            continue;
         }
-        now = Some(after);
+        let after = gist(&judge_again(recorded, register.view(position + 1)));
+        if after != before {
+            changed_by.push(position);
+            before = after;
+        }
     }
-    let mut now = now.unwrap_or_else(|| judge_again(recorded, register.view(size)));
-    now.judged_at = size;
     (now, changed_by)
 }
 
-/// Positions after the access's own, below `size`, of the entries that rules may look at
-/// when they judge it.
-fn touching(recorded: &Recorded<'_>, register: &Register, size: u64) -> BTreeSet<u64> {
-    let view = register.view(size);
-    let mut positions = BTreeSet::new();
-    let Some(processing) = view.processing(&recorded.access.processing) else {
-        return positions;
-    };
-    macro_rules! facts {
-        ($($list:expr),+ $(,)?) => { $(positions.extend($list.iter().map(|f| f.position));)+ };
+/// How long a reader waits for the projections to hold what is recorded.
+const CATCH_UP: Duration = Duration::from_secs(2);
+
+/// Lets a filer read what it filed. Past the wait the lists are late, which `/readyz` says.
+async fn caught_up(app: &App) {
+    let _ = tokio::time::timeout(CATCH_UP, app.projections.wait_for(app.ledger.size())).await;
+}
+
+/// A page of entries, read, and the cursor of the next page.
+type Found = (Vec<Read>, Option<u64>);
+
+pub async fn accesses(app: &App, filter: AccessFilter) -> Result<Found, Fault> {
+    caught_up(app).await;
+    let page = app.projections.accesses(filter).await?;
+    let positions: Vec<u64> = page.items.iter().map(|row| row.position).collect();
+    Ok((read_all(app, &positions).await?, page.next))
+}
+
+pub async fn findings(app: &App, filter: FindingFilter) -> Result<Page<FindingRow>, Fault> {
+    caught_up(app).await;
+    app.projections.findings(filter).await
+}
+
+pub async fn audit(app: &App, filter: AuditFilter) -> Result<Found, Fault> {
+    caught_up(app).await;
+    let page = app.projections.audit(filter).await?;
+    let positions: Vec<u64> = page.items.iter().map(|row| row.position).collect();
+    Ok((read_all(app, &positions).await?, page.next))
+}
+
+pub async fn stats(app: &App) -> Result<Stats, Fault> {
+    caught_up(app).await;
+    app.projections.stats().await
+}
+
+async fn read_all(app: &App, positions: &[u64]) -> Result<Vec<Read>, Fault> {
+    let mut read = Vec::with_capacity(positions.len());
+    for position in positions {
+        read.extend(entry(app, *position).await?);
     }
-    facts!(
-        processing.versions,
-        processing.deployments,
-        processing.withdrawals,
-        processing.formalities,
-        processing.receipts,
-        processing.information,
-        processing.opinions,
-        processing.assessments,
-        processing.agreements,
-        processing.objections,
-        processing.uses,
-    );
-    for decision in view.decisions_on(processing) {
-        positions.insert(decision.rendered.position);
-        facts!(decision.endings);
-    }
-    positions
-        .extend(view.rulings_on(processing, Some(recorded.position)).iter().map(|r| r.position));
-    positions.extend(view.uses_of(recorded.position).map(|u| u.position));
-    positions.extend(register.references().map(|(_, r)| r.position));
-    let mut about = vec![
-        (StreamType::Processing, recorded.access.processing.clone()),
-        (StreamType::Access, recorded.position.to_string()),
-    ];
-    let named = recorded.access.experiment.iter();
-    for id in processing.experiments.iter().chain(named) {
-        about.push((StreamType::Experiment, id.clone()));
-        let Some(experiment) = view.experiment(id) else { continue };
-        facts!(
-            experiment.launches,
-            experiment.sites,
-            experiment.plans,
-            experiment.expansions,
-            experiment.evaluations,
-            experiment.ends,
-        );
-    }
-    for decision in view.decisions_on(processing) {
-        about.push((StreamType::Decision, decision.rendered.data.decision.clone()));
-    }
-    for (kind, id) in about {
-        let about = view.about(kind, &id);
-        facts!(
-            about.statements(),
-            about.milestones(),
-            about.consultations(),
-            about.conditions_set(),
-            about.conditions_met(),
-            about.generalisations(),
-        );
-    }
-    positions.retain(|p| *p > recorded.position && *p < size);
-    positions
+    Ok(read)
 }
 
 /// The sentence of a rule, for a reader.

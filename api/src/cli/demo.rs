@@ -1,0 +1,187 @@
+//! `greffe demo`: a simulated ledger with the documented cases, served.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use greffe_domain::rules::CURRENT;
+use greffe_infra::ledger::Ledger;
+
+use super::CliError;
+use super::replay::{open_simulated, play};
+use super::serve::{Local, bind, default_address, told_to_stop};
+use crate::affairs::{self, Answer};
+use crate::client::Client;
+use crate::config::Limits;
+use crate::http::tokens::Bearer;
+use crate::http::{App, queries, router};
+use crate::replay::{Case, ORIGIN, Report};
+use crate::words::{Lang, page_word};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Address to listen on.
+    #[arg(long, env = "GREFFE_LISTEN", value_name = "ADDR", default_value_t = default_address())]
+    listen: SocketAddr,
+    /// Directory of the demonstration.
+    #[arg(long, env = "GREFFE_DATA", value_name = "DIR", default_value = "greffe-demo")]
+    data: PathBuf,
+}
+
+macro_rules! cases {
+    ($($name:literal),+ $(,)?) => {
+        /// The documented cases, as shipped.
+        const CASES: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("../../../tests/cases/", $name)))),+];
+    };
+}
+
+cases!(
+    "absence-motives.ndjson",
+    "anaiss.ndjson",
+    "call-monitoring.ndjson",
+    "case-management.ndjson",
+    "risk-index.ndjson",
+    "annulment.ndjson",
+);
+
+/// The party whose bearer token is printed.
+const READER: &str = "cnil";
+
+pub async fn run(args: Args) -> Result<(), CliError> {
+    // The port first: nothing is written for a demonstration nobody can open.
+    let listener = bind(args.listen).await?;
+    let address = listener.local_addr().unwrap_or(args.listen);
+    let ledger = if is_vacant(&args.data) {
+        load(&args.data).await?
+    } else {
+        let ledger = Ledger::open(&args.data).await?;
+        if ledger.origin() != ORIGIN {
+            return Err(CliError::broken(
+                format!("{} holds another ledger, {}", args.data.display(), ledger.origin()),
+                "choose another directory with --data, or serve that one with `greffe serve`",
+            ));
+        }
+        println!("{}: {} entries, loaded before", args.data.display(), ledger.size());
+        ledger
+    };
+    let app = App::open(ledger.clone(), &args.data, Limits::default()).await?;
+    introduce(&app, &format!("http://{address}")).await?;
+    let served = axum::serve(listener, router(app)).with_graceful_shutdown(told_to_stop()).await;
+    ledger.shutdown().await;
+    served.map_err(|e| CliError::broken(format!("the server stopped: {e}"), "start it again"))
+}
+
+fn is_vacant(directory: &Path) -> bool {
+    // A directory that cannot be read is not ours to fill: opening it says why.
+    match std::fs::read_dir(directory) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(e) => e.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+/// Replays into a directory beside the final one, so that a demonstration interrupted while
+/// loading is not taken for a whole one.
+async fn load(directory: &Path) -> Result<Ledger, CliError> {
+    let mut name = directory.file_name().unwrap_or_default().to_owned();
+    name.push(".loading");
+    let staging = directory.with_file_name(name);
+    let moved = |e: std::io::Error| {
+        CliError::broken(
+            format!("{} cannot be prepared: {e}", directory.display()),
+            "check the rights of the directory around it, or choose another with --data",
+        )
+    };
+    if staging.exists() {
+        std::fs::remove_dir_all(&staging).map_err(moved)?;
+    }
+    let mut cases = Vec::new();
+    for (name, text) in CASES {
+        cases.push(Case::read(name, text)?);
+    }
+    let ledger = open_simulated(&staging, ORIGIN, &cases).await?;
+    let server = Local::start(ledger.clone(), &staging).await?;
+    let played = play(Client::new(&server.url()), cases).await;
+    server.stop().await;
+    let size = ledger.size();
+    ledger.shutdown().await;
+    drop(ledger);
+    let report = played?;
+    if directory.exists() {
+        std::fs::remove_dir(directory).map_err(moved)?;
+    }
+    std::fs::rename(&staging, directory).map_err(moved)?;
+    println!("{}: {size} entries", directory.display());
+    for (name, _) in CASES {
+        println!("  {}", loaded(name, &report));
+    }
+    for failed in report.failed() {
+        eprintln!("{}:{}: {}", failed.file, failed.line, failed.differences.join("; "));
+    }
+    Ok(Ledger::open(directory).await?)
+}
+
+fn loaded(name: &str, report: &Report) -> String {
+    let asked = report.expectations.iter().filter(|o| o.file == name);
+    let (total, held) = asked.fold((0, 0), |(n, ok), o| (n + 1, ok + usize::from(o.ok)));
+    format!("{name}: {held} of {total} expectations hold")
+}
+
+async fn introduce(app: &App, url: &str) -> Result<(), CliError> {
+    let lang = spoken();
+    println!("\n{}", page_word(lang, "demo.affairs"));
+    let answers = affairs::answers(app).await?;
+    for answer in &answers {
+        println!("  {}", line(answer, lang));
+    }
+    let bearer = Bearer { id: READER.to_owned(), kid: None };
+    let token = app
+        .tokens
+        .issue(bearer, None)
+        .map_err(|_| CliError::broken("no token could be made", "start it again"))?;
+    let signed = format!("curl -H 'Authorization: Bearer {token}'");
+    println!("\n{}", page_word(lang, "demo.open"));
+    println!("  {url}/");
+    println!("  {url}/openapi.json");
+    println!("\n{}", page_word(lang, "demo.try"));
+    println!("  curl {url}/v1/head");
+    println!("  curl {url}/v1/decisions/anaiss-2005-038");
+    println!("  curl '{url}/v1/experiments/motifs-2017?as_of=2018-03-01'");
+    println!("  {signed} '{url}/v1/accesses?limit=3'");
+    println!("  {signed} '{url}/v1/findings?code=SUBJECTS-NOT-INFORMED'");
+    if let Some(position) = answers.iter().find(|a| a.key == "annulment").and_then(|a| a.position) {
+        println!("  {signed} {url}/v1/accesses/{position}");
+    }
+    println!();
+    Ok(())
+}
+
+/// The language of the terminal.
+fn spoken() -> Lang {
+    let set = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG"));
+    locale.and_then(|l| Lang::parse(&l)).unwrap_or_default()
+}
+
+/// An affair, its question and its sharpest answer.
+fn line(answer: &Answer, lang: Lang) -> String {
+    let word = |part: &str| page_word(lang, &format!("affair.{}.{part}", answer.key));
+    let said = |verdict: &greffe_domain::verdict::Verdict| {
+        page_word(lang, &format!("verdict.{}", verdict.verdict.as_str()))
+    };
+    let verdict = match (&answer.then, &answer.now) {
+        (Some(then), Some(now)) if then.verdict != now.verdict => {
+            format!("{} → {}", said(then), said(now))
+        }
+        (_, Some(now)) => said(now).to_owned(),
+        (_, None) if answer.findings.is_empty() => page_word(lang, "verdict.free").to_owned(),
+        (_, None) => page_word(lang, "verdict.obstacles").to_owned(),
+    };
+    let reason = answer.findings.first().map(|first| {
+        let times = answer.findings.iter().filter(|f| f.code == first.code).count();
+        let code = first.code.as_str();
+        let words = queries::reason(code, &CURRENT).map_or(code, |(fr, en)| lang.pick(fr, en));
+        let times = if times > 1 { format!(" ×{times}") } else { String::new() };
+        format!(" — {words} [{code}{times}]")
+    });
+    format!("{}. {} {verdict}{}", word("title"), word("question"), reason.unwrap_or_default())
+}
