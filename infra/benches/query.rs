@@ -16,7 +16,9 @@ use greffe_domain::register::Register;
 use greffe_domain::sdjwt;
 use greffe_domain::seal::{FilingRef, Position, SealedEntry, StreamRef};
 use greffe_domain::subject::SubjectRef;
-use greffe_infra::projection::{AccessFilter, AuditFilter, FindingFilter, PROJECTIONS_FILE, Projections};
+use greffe_infra::projection::{
+    AccessFilter, AuditFilter, FindingFilter, PROJECTIONS_FILE, Projections,
+};
 use greffe_infra::store::{DisclosureRow, EntryRow};
 use serde_json::json;
 
@@ -61,8 +63,7 @@ fn access(position: u64, people: u64) -> (EntryRow, DisclosureRow) {
             "source": "loi 78-17 art. 15",
         })
     };
-    let all: Vec<&str> =
-        greffe_domain::vocabulary::RuleCode::all().map(|c| c.as_str()).collect();
+    let all: Vec<&str> = greffe_domain::vocabulary::RuleCode::all().map(|c| c.as_str()).collect();
     let findings: Vec<_> = (0..4)
         .map(|n| {
             let code = all[(position as usize + n * 13) % all.len()];
@@ -168,7 +169,12 @@ fn main() {
     });
     time("accesses by party, from the middle", QUERIES, &|n| {
         let party = some(format!("employer-{}", n % 997));
-        ask(AccessFilter { party, cursor: Some(accesses / 2), limit: 100, ..AccessFilter::default() })
+        ask(AccessFilter {
+            party,
+            cursor: Some(accesses / 2),
+            limit: 100,
+            ..AccessFilter::default()
+        })
     });
     time("accesses by processing and verdict", 200, &|n| {
         ask(AccessFilter {
@@ -200,7 +206,5 @@ fn main() {
             AuditFilter { q: some("nowhere".to_owned()), limit: 100, ..AuditFilter::default() };
         runtime.block_on(projections.audit(filter)).expect("a page").items.len()
     });
-    time("counts", 200, &|_| {
-        runtime.block_on(projections.stats()).expect("counts").events.len()
-    });
+    time("counts", 200, &|_| runtime.block_on(projections.stats()).expect("counts").events.len());
 }

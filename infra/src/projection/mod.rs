@@ -164,7 +164,8 @@ impl Projections {
         while let Some(last) = entries.last() {
             // The next batch is read while this one is written.
             let next = last.position + 1;
-            let (written, read) = tokio::join!(self.write(ledger.origin(), entries, start), read(next));
+            let (written, read) =
+                tokio::join!(self.write(ledger.origin(), entries, start), read(next));
             written?;
             entries = read?;
         }
@@ -182,7 +183,8 @@ impl Projections {
         tokio::task::spawn_blocking(move || this.write_now(&origin, &entries, read_from))
             .await
             .unwrap_or_else(|e| {
-                let fault = Fault::new(FaultKind::Unavailable, "write the projections", self.shown());
+                let fault =
+                    Fault::new(FaultKind::Unavailable, "write the projections", self.shown());
                 Err(fault.because(e))
             })
     }

@@ -90,8 +90,7 @@ impl Court {
             salt[15] = salt[15].wrapping_add(1);
             <[u8; 16]>::try_from(salt.as_slice()).expect("16 bytes")
         };
-        let (body, disclosures) =
-            sdjwt::conceal(body, &|path| kind.is_concealed(path), &mut salts);
+        let (body, disclosures) = sdjwt::conceal(body, &|path| kind.is_concealed(path), &mut salts);
         let mut payload = json!({
             "iss": iss, "aud": ORIGIN, "iat": iat, "jti": format!("jti-{}", self.filed),
             "kind": kind.as_str(), "evidence": evidence, "body": body, "_sd_alg": "sha-256",
@@ -115,32 +114,33 @@ impl Court {
         let processing = |n: usize| ["telerecours", "absences", "accueil"][n % 3];
         let purpose = |n: usize| ["PUR-EMPLOYER-AWARENESS", "PUR-ABSENCE-BENCHMARK"][n % 2];
         let date = |n: usize| {
-            [None, Some("2003"), Some("2004-05"), Some("2005-03-10"), Some("2004-12/2005-02")][n % 5]
+            [None, Some("2003"), Some("2004-05"), Some("2005-03-10"), Some("2004-12/2005-02")]
+                [n % 5]
         };
         let _ = match *step {
             Step::Declare { who, processing: p, date: d } => {
-                let (iss, evidence) = [("caisse-a", "act"), ("caisse-b", "act"), ("presse", "press")]
-                    [who % 3];
+                let (iss, evidence) =
+                    [("caisse-a", "act"), ("caisse-b", "act"), ("presse", "press")][who % 3];
                 let body = json!({
                     "processing": processing(p), "title": format!("Gestion n° {p} des Arrêts"),
                     "purposes": [{"code": purpose(p)}], "categories": [{"code": "ABS-FACT"}],
                     "subjects": ["assurés"], "recipients": [{"role": "R-EMPLOYER-HR"}],
                     "legal_basis": ["A6-1-E"],
                 });
-                let declared = self
-                    .file(iss, "processing.declare", date(d), evidence, body.clone())
-                    .await;
+                let declared =
+                    self.file(iss, "processing.declare", date(d), evidence, body.clone()).await;
                 match declared {
                     Ok(position) => Ok(position),
-                    Err(_) => {
-                        self.file(iss, "processing.amend", date(d), evidence, body).await
-                    }
+                    Err(_) => self.file(iss, "processing.amend", date(d), evidence, body).await,
                 }
             }
             Step::Access { who, processing: p, purpose: u, date: d, people, seed } => {
                 let (iss, recipient) = [
-                    ("presse", "usine"), ("presse", "atelier"), ("usine", "usine"),
-                    ("caisse-a", "atelier"), ("autorite", "caisse-b"),
+                    ("presse", "usine"),
+                    ("presse", "atelier"),
+                    ("usine", "usine"),
+                    ("caisse-a", "atelier"),
+                    ("autorite", "caisse-b"),
                 ][who % 5];
                 let kind = if iss == "usine" { "access.request" } else { "access.report" };
                 let category = ["ABS-FACT", "ABS-RATE", "CLAIMS-CARE"][seed % 3];
@@ -192,7 +192,9 @@ impl Court {
             }
             Step::Contest { access } => {
                 let Some((access, _)) = self.accesses.get(access % self.accesses.len().max(1))
-                else { return };
+                else {
+                    return;
+                };
                 let body = json!({
                     "access": access, "subject": reference(0).to_string(), "ground": "inexact",
                 });
@@ -200,7 +202,9 @@ impl Court {
             }
             Step::Erase { access } => {
                 let Some((_, digests)) = self.accesses.get(access % self.accesses.len().max(1))
-                else { return };
+                else {
+                    return;
+                };
                 if digests.is_empty() {
                     return;
                 }
@@ -220,12 +224,35 @@ fn reference(person: usize) -> SubjectRef {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Declare { who: usize, processing: usize, date: usize },
-    Access { who: usize, processing: usize, purpose: usize, date: usize, people: usize, seed: usize },
-    Decide { processing: usize, purpose: usize, outcome: usize, date: usize },
-    Object { processing: usize, person: usize },
-    Contest { access: usize },
-    Erase { access: usize },
+    Declare {
+        who: usize,
+        processing: usize,
+        date: usize,
+    },
+    Access {
+        who: usize,
+        processing: usize,
+        purpose: usize,
+        date: usize,
+        people: usize,
+        seed: usize,
+    },
+    Decide {
+        processing: usize,
+        purpose: usize,
+        outcome: usize,
+        date: usize,
+    },
+    Object {
+        processing: usize,
+        person: usize,
+    },
+    Contest {
+        access: usize,
+    },
+    Erase {
+        access: usize,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -314,9 +341,7 @@ async fn scan(ledger: &Ledger) -> Vec<Scanned> {
 
 fn admits(filter: &AccessFilter, s: &Scanned) -> bool {
     let Some(access) = s.access() else { return false };
-    let is = |asked: &Option<String>, has: &dyn Fn(&str) -> bool| {
-        asked.as_deref().is_none_or(has)
-    };
+    let is = |asked: &Option<String>, has: &dyn Fn(&str) -> bool| asked.as_deref().is_none_or(has);
     let days = s.filed().expect("an access is filed").at.valid_days(s.row.time.date());
     let members = access.cohort.iter().flat_map(|c| &c.members);
     let site = access.recipient.site.as_ref();
@@ -418,9 +443,8 @@ async fn check_accesses(p: &Arc<Projections>, scanned: &[Scanned]) {
         assert_eq!(positions, wanted, "{filter:?}");
         for (row, s) in rows.iter().zip(expected) {
             let access = s.access().expect("an access");
-            let sorted = |codes: Vec<&str>| {
-                codes.into_iter().map(str::to_owned).collect::<BTreeSet<_>>()
-            };
+            let sorted =
+                |codes: Vec<&str>| codes.into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
             assert_eq!(row.days, s.filed().expect("filed").at.valid_days(s.row.time.date()));
             assert_eq!(row.recorded, s.row.time);
             assert_eq!(row.event_type, s.row.event_type.as_str());
@@ -503,7 +527,8 @@ async fn check_audit(p: &Arc<Projections>, scanned: &[Scanned]) {
         AuditFilter { from: time(scanned.len() / 3), to: time(scanned.len() / 2), ..none.clone() },
         AuditFilter { to: time(4), by: some("greffe"), ..none.clone() },
     ];
-    for q in ["CAISSE", "établissement ca", "ARRÊTS", "1", "access", "n°", "zzz", "%", "presse", ""] {
+    for q in ["CAISSE", "établissement ca", "ARRÊTS", "1", "access", "n°", "zzz", "%", "presse", ""]
+    {
         filters.push(AuditFilter { q: some(q), ..none.clone() });
         filters.push(AuditFilter { q: some(q), visible_to: some("usine"), ..none.clone() });
     }
@@ -540,8 +565,7 @@ async fn check_audit(p: &Arc<Projections>, scanned: &[Scanned]) {
                         .iter()
                         .any(|text| text.to_lowercase().contains(&q)))
         };
-        let expected: Vec<u64> =
-            scanned.iter().filter(admits).map(|s| s.row.position.0).collect();
+        let expected: Vec<u64> = scanned.iter().filter(admits).map(|s| s.row.position.0).collect();
         let mut found = Vec::new();
         let mut asked = AuditFilter { limit: 5, ..filter.clone() };
         loop {
@@ -636,9 +660,9 @@ fn dump(p: &Projections) -> Vec<String> {
     p.query_now("dump", |c| {
         let mut out = Vec::new();
         // Ids depend on the order in which words were met, which is that of the entries.
-        for table in
-            ["progress", "words", "postings", "entries", "texts", "accesses", "findings", "subjects"]
-        {
+        for table in [
+            "progress", "words", "postings", "entries", "texts", "accesses", "findings", "subjects",
+        ] {
             let mut statement = c.prepare(&format!("SELECT * FROM {table}"))?;
             // The surrogate key of subjects says how many rows went before it was erased.
             let first = usize::from(table == "subjects");
@@ -761,8 +785,8 @@ async fn a_batch_that_fails_leaves_the_rows_and_the_cursor_of_the_one_before() {
     let before = dump(&p);
 
     // Stopped in the middle of a transaction, as a crash would.
-    let blocker = rusqlite::Connection::open(directory.path().join(PROJECTIONS_FILE))
-        .expect("a connection");
+    let blocker =
+        rusqlite::Connection::open(directory.path().join(PROJECTIONS_FILE)).expect("a connection");
     blocker
         .execute_batch(
             "CREATE TRIGGER stop BEFORE INSERT ON accesses WHEN NEW.position > 15 \
@@ -789,8 +813,8 @@ async fn after_a_failure_the_same_projections_go_on() {
     let directory = tempfile::tempdir().expect("a directory");
     let court = court_with(4).await;
     let p = open(directory.path());
-    let blocker = rusqlite::Connection::open(directory.path().join(PROJECTIONS_FILE))
-        .expect("a connection");
+    let blocker =
+        rusqlite::Connection::open(directory.path().join(PROJECTIONS_FILE)).expect("a connection");
     let stop = "CREATE TRIGGER stop BEFORE INSERT ON accesses BEGIN SELECT RAISE(ABORT, 'x'); END";
     blocker.execute_batch(stop).expect("a trigger");
     p.catch_up(&court.ledger).await.expect_err("the trigger stops it");
