@@ -32,51 +32,87 @@ fn filed(iss: &str, kind: &str, body: Value) -> Value {
 }
 
 fn decision(id: &str) -> Value {
-    filed("cnil", "decision.render", json!({
-        "decision": id, "processing": "suivi",
-        "outcomes": [{"purpose": "PUR-CASE-MGMT", "outcome": "ACCEPTED"}],
-    }))
+    filed(
+        "cnil",
+        "decision.render",
+        json!({
+            "decision": id, "processing": "suivi",
+            "outcomes": [{"purpose": "PUR-CASE-MGMT", "outcome": "ACCEPTED"}],
+        }),
+    )
 }
 
 fn ended(id: &str, how: &str) -> Value {
-    filed("cnil", "decision.end", json!({"decision": id, "how": how, "effective_from": "2015-07-01"}))
+    filed(
+        "cnil",
+        "decision.end",
+        json!({"decision": id, "how": how, "effective_from": "2015-07-01"}),
+    )
 }
 
 fn launched(id: &str) -> Value {
-    filed("cnamts", "experiment.launch", json!({
-        "experiment": id, "processing": "suivi", "unit": "establishment",
-        "categories": ["EMP-IDENTITY"], "start": "2015-06-01",
-    }))
+    filed(
+        "cnamts",
+        "experiment.launch",
+        json!({
+            "experiment": id, "processing": "suivi", "unit": "establishment",
+            "categories": ["EMP-IDENTITY"], "start": "2015-06-01",
+        }),
+    )
 }
 
 /// One entry of every stream type, and more than one in most streams.
 fn everything() -> Vec<Value> {
     vec![
-        filed("cnil", "reference.publish", json!({
-            "reference": "au-1", "kind": "norm", "title": "Norme", "objects": ["PUR-CASE-MGMT"],
-            "authority": "CNIL",
-        })),
-        filed("cnamts", "formality.file", json!({
-            "formality": "f-1", "processing": "suivi", "kind": "DECL-22", "reference": "au-1",
-            "purposes": ["PUR-CASE-MGMT"],
-        })),
+        filed(
+            "cnil",
+            "reference.publish",
+            json!({
+                "reference": "au-1", "kind": "norm", "title": "Norme", "objects": ["PUR-CASE-MGMT"],
+                "authority": "CNIL",
+            }),
+        ),
+        filed(
+            "cnamts",
+            "formality.file",
+            json!({
+                "formality": "f-1", "processing": "suivi", "kind": "F78-16-DECL", "reference": "au-1",
+                "purposes": ["PUR-CASE-MGMT"],
+            }),
+        ),
         filed("cnil", "formality.acknowledge", json!({"formality": "f-1", "number": "17"})),
         decision("d-1"),
         ended("d-1", "SUSPENDED"),
-        filed("court-1", "ruling.record", json!({
-            "ruling": "r-1", "court": "Tribunal", "processing": "suivi", "outcome": "ACCEPTED",
-            "establishes": [],
-        })),
-        filed("cnamts", "statement.record", json!({
-            "about": {"type": "processing", "id": "suivi"}, "claims": [],
-        })),
+        filed(
+            "court-1",
+            "ruling.record",
+            json!({
+                "ruling": "r-1", "court": "Tribunal", "processing": "suivi", "outcome": "ACCEPTED",
+                "establishes": [],
+            }),
+        ),
+        filed(
+            "cnamts",
+            "statement.record",
+            json!({
+                "about": {"type": "processing", "id": "suivi"}, "claims": [],
+            }),
+        ),
         launched("e-1"),
-        filed("cnamts", "experiment.enrol", json!({"experiment": "e-1", "site": {"id": "s-1", "name": "Site"}})),
+        filed(
+            "cnamts",
+            "experiment.enrol",
+            json!({"experiment": "e-1", "site": {"id": "s-1", "name": "Site"}}),
+        ),
         filed("cnamts", "experiment.end", json!({"experiment": "e-1"})),
-        filed("desk-1", "erasure.refuse", json!({"ground": "legal-hold"})),
-        filed("cnamts", "milestone.record", json!({
-            "about": {"type": "party", "id": "cnil"}, "milestone": "visit", "note": "note",
-        })),
+        filed("cnamts", "erasure.refuse", json!({"ground": "legal-hold"})),
+        filed(
+            "cnamts",
+            "milestone.record",
+            json!({
+                "about": {"type": "party", "id": "cnil"}, "milestone": "visit", "note": "note",
+            }),
+        ),
         access("cnamts", "suivi", 1),
     ]
 }
@@ -111,7 +147,10 @@ async fn compare<A: Adaptable + PartialEq>(
         assert_eq!((row.sequence, row.aggregate_id.as_str()), (n + 1, id));
         assert_eq!(row.aggregate_type, A::TYPE.as_str());
         let event: LedgerEvent = serde_json::from_value(row.payload.clone()).expect("an event");
-        assert_eq!((event.event_type(), event.event_version()), (row.event_type.clone(), row.event_version.clone()));
+        assert_eq!(
+            (event.event_type(), event.event_version()),
+            (row.event_type.clone(), row.event_version.clone())
+        );
         // Writing it back gives the bytes of the leaf.
         assert_eq!(serde_json::to_value(&event).expect("JSON"), row.payload);
         theirs.apply(event);
@@ -165,7 +204,11 @@ async fn sqlite_es_loads_every_aggregate_of_a_ledger_as_we_do() {
 }
 
 /// The register after these filings, and the events of one stream among them.
-async fn given(filings: Vec<Value>, stream: StreamType, id: &str) -> (Arc<Register>, Vec<LedgerEvent>) {
+async fn given(
+    filings: Vec<Value>,
+    stream: StreamType,
+    id: &str,
+) -> (Arc<Register>, Vec<LedgerEvent>) {
     let (ledger, store) = crate::support::settled().await;
     for filing in filings {
         recorded(&ledger, filing).await;
@@ -200,7 +243,11 @@ fn command(register: &Arc<Register>, filing: Value) -> Command {
 }
 
 /// Given these filings, when that one: the event it becomes, or why not.
-async fn when<A: Adaptable>(given_filings: Vec<Value>, id: &str, filing: Value) -> Result<String, Refusal> {
+async fn when<A: Adaptable>(
+    given_filings: Vec<Value>,
+    id: &str,
+    filing: Value,
+) -> Result<String, Refusal> {
     let (register, events) = given(given_filings, A::TYPE, id).await;
     let result = TestFramework::<Adapter<A>>::with(())
         .given(events)
@@ -220,7 +267,10 @@ async fn refused<A: Adaptable>(given: Vec<Value>, id: &str, filing: Value) -> C 
 #[tokio::test]
 async fn a_party_is_registered_once_the_registrar_included() {
     let register = |party: &str| testing::party_register(party, &["employer"]);
-    assert_eq!(when::<Party>(vec![], "new", register("new")).await.expect("registered"), "PartyRegistered");
+    assert_eq!(
+        when::<Party>(vec![], "new", register("new")).await.expect("registered"),
+        "PartyRegistered"
+    );
     assert_eq!(refused::<Party>(vec![], "cnil", register("cnil")).await, C::AlreadyExists);
     assert_eq!(refused::<Party>(vec![], "greffe", register("greffe")).await, C::AlreadyExists);
 }
@@ -229,12 +279,22 @@ async fn a_party_is_registered_once_the_registrar_included() {
 async fn a_processing_is_declared_before_it_is_amended_and_withdrawn_once() {
     let mut amend = declaration("cnamts", "suivi");
     amend["kind"] = "processing.amend".into();
-    let withdraw = || filed("cnamts", "processing.withdraw", json!({"processing": "suivi", "reason": "fin"}));
-    assert_eq!(when::<Processing>(vec![], "suivi", amend.clone()).await.expect("amended"), "ProcessingAmended");
-    assert_eq!(refused::<Processing>(vec![], "suivi", declaration("cnamts", "suivi")).await, C::AlreadyExists);
+    let withdraw =
+        || filed("cnamts", "processing.withdraw", json!({"processing": "suivi", "reason": "fin"}));
+    assert_eq!(
+        when::<Processing>(vec![], "suivi", amend.clone()).await.expect("amended"),
+        "ProcessingAmended"
+    );
+    assert_eq!(
+        refused::<Processing>(vec![], "suivi", declaration("cnamts", "suivi")).await,
+        C::AlreadyExists
+    );
     amend["body"]["processing"] = "autre".into();
     assert_eq!(refused::<Processing>(vec![], "autre", amend).await, C::NotDeclared);
-    assert_eq!(when::<Processing>(vec![], "suivi", withdraw()).await.expect("withdrawn"), "ProcessingWithdrawn");
+    assert_eq!(
+        when::<Processing>(vec![], "suivi", withdraw()).await.expect("withdrawn"),
+        "ProcessingWithdrawn"
+    );
     assert_eq!(refused::<Processing>(vec![withdraw()], "suivi", withdraw()).await, C::AlreadyEnded);
 }
 
@@ -242,10 +302,22 @@ async fn a_processing_is_declared_before_it_is_amended_and_withdrawn_once() {
 async fn a_decision_suspended_may_still_be_annulled_and_one_annulled_may_not() {
     let given = |how: &str| vec![decision("d-1"), ended("d-1", how)];
     let annul = || ended("d-1", "ANNULLED-EX-TUNC");
-    assert_eq!(when::<Decision>(vec![], "d-1", decision("d-1")).await.expect("rendered"), "DecisionRendered");
-    assert_eq!(refused::<Decision>(vec![decision("d-1")], "d-1", decision("d-1")).await, C::AlreadyExists);
-    assert_eq!(when::<Decision>(given("SUSPENDED"), "d-1", annul()).await.expect("annulled"), "DecisionEnded");
-    assert_eq!(refused::<Decision>(given("ANNULLED-EX-TUNC"), "d-1", annul()).await, C::AlreadyEnded);
+    assert_eq!(
+        when::<Decision>(vec![], "d-1", decision("d-1")).await.expect("rendered"),
+        "DecisionRendered"
+    );
+    assert_eq!(
+        refused::<Decision>(vec![decision("d-1")], "d-1", decision("d-1")).await,
+        C::AlreadyExists
+    );
+    assert_eq!(
+        when::<Decision>(given("SUSPENDED"), "d-1", annul()).await.expect("annulled"),
+        "DecisionEnded"
+    );
+    assert_eq!(
+        refused::<Decision>(given("ANNULLED-EX-TUNC"), "d-1", annul()).await,
+        C::AlreadyEnded
+    );
 }
 
 #[tokio::test]
@@ -253,18 +325,29 @@ async fn an_experiment_ended_is_still_evaluated_and_nothing_else() {
     let on = |kind: &str, body: Value| filed("cnamts", kind, body);
     let end = || on("experiment.end", json!({"experiment": "e-1"}));
     let evaluate = on("experiment.evaluate", json!({"experiment": "e-1", "conclusions": ["ok"]}));
-    let enrol = || on("experiment.enrol", json!({"experiment": "e-1", "site": {"id": "s-1", "name": "Site"}}));
+    let enrol = || {
+        on("experiment.enrol", json!({"experiment": "e-1", "site": {"id": "s-1", "name": "Site"}}))
+    };
     assert_eq!(refused::<Experiment>(vec![], "e-1", enrol()).await, C::NotLaunched);
-    assert_eq!(when::<Experiment>(vec![launched("e-1")], "e-1", enrol()).await.expect("enrolled"), "SiteEnrolled");
+    assert_eq!(
+        when::<Experiment>(vec![launched("e-1")], "e-1", enrol()).await.expect("enrolled"),
+        "SiteEnrolled"
+    );
     let over = || vec![launched("e-1"), end()];
     assert_eq!(refused::<Experiment>(over(), "e-1", enrol()).await, C::AlreadyEnded);
-    assert_eq!(when::<Experiment>(over(), "e-1", evaluate).await.expect("evaluated"), "EvaluationPublished");
+    assert_eq!(
+        when::<Experiment>(over(), "e-1", evaluate).await.expect("evaluated"),
+        "EvaluationPublished"
+    );
 }
 
 #[tokio::test]
 async fn an_access_is_recorded_whatever_its_verdict_and_granted_only_if_covered() {
     let id = "9";
-    assert_eq!(when::<Access>(vec![], id, access("cnamts", "suivi", 1)).await.expect("recorded"), "AccessRecorded");
+    assert_eq!(
+        when::<Access>(vec![], id, access("cnamts", "suivi", 1)).await.expect("recorded"),
+        "AccessRecorded"
+    );
     let mut request = access("cnamts", "suivi", 1);
     request["kind"] = "access.request".into();
     assert_eq!(when::<Access>(vec![], id, request).await.expect("judged"), "AccessDenied");

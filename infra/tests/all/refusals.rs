@@ -157,7 +157,9 @@ async fn personal_data_in_clear_are_refused_however_they_are_written() {
     let digest = base64url(&[7; 32]);
     let subject = access_body("suivi", 1)["subjects"][0].clone();
     let key = simulated_party_key("cnamts");
-    for clear in [subject.clone(), json!({"digest": digest, "value": subject}), json!({"digest": digest})] {
+    for clear in
+        [subject.clone(), json!({"digest": digest, "value": subject}), json!({"digest": digest})]
+    {
         let agreement = json!({"iss": "cnamts", "kind": "agreement.record", "body": {
             "processing": "suivi", "subject": clear, "scope": "suivi",
         }});
@@ -215,9 +217,7 @@ async fn disclosures_are_exactly_those_asked_for() {
     let (payload, disclosures) = draft(access("cnamts", "suivi", 1)).concealed();
     let (_, others) = draft(access("cnamts", "suivi", 2)).concealed();
     let jwt = sdjwt::sign(&payload, sdjwt::TYP_FILING, &key);
-    let text = |encoded: &[&str]| {
-        encoded.iter().fold(format!("{jwt}~"), |text, d| text + d + "~")
-    };
+    let text = |encoded: &[&str]| encoded.iter().fold(format!("{jwt}~"), |text, d| text + d + "~");
     let mine = disclosures[0].encoded();
     refused(&ledger, &text(&[]), C::DisclosureMissing).await;
     refused(&ledger, &text(&[others[0].encoded()]), C::DisclosureMissing).await;
@@ -233,8 +233,9 @@ async fn a_leaf_of_65_535_bytes_is_recorded_and_one_of_65_536_is_not() {
     let (ledger, store) = settled().await;
     let filing = |length: usize| {
         let mut filing = declaration("cnamts", "grand");
-        let texts: Vec<String> =
-            (0..length.div_ceil(1_000)).map(|n| "x".repeat((length - n * 1_000).min(1_000))).collect();
+        let texts: Vec<String> = (0..length.div_ceil(1_000))
+            .map(|n| "x".repeat((length - n * 1_000).min(1_000)))
+            .collect();
         filing["body"]["security"] = texts.into();
         filing
     };
@@ -250,7 +251,9 @@ async fn a_leaf_of_65_535_bytes_is_recorded_and_one_of_65_536_is_not() {
     refused(&ledger, &sign(filing(most + 1)), C::LeafTooLarge).await;
     // In the middle of a batch it undoes what came before.
     let bodies = json!([declaration("cnamts", "petit")["body"], filing(most + 1)["body"]]);
-    let batch = sign(json!({"iss": "cnamts", "kind": "processing.declare", "at": "2015-01-01", "body": bodies}));
+    let batch = sign(
+        json!({"iss": "cnamts", "kind": "processing.declare", "at": "2015-01-01", "body": bodies}),
+    );
     refused(&ledger, &batch, C::LeafTooLarge).await;
     assert!(ledger.with_register(|r| r.processing("petit").is_none()));
     let receipts = ledger.submit(&sign(filing(most))).await.expect("recorded");
@@ -295,13 +298,17 @@ async fn codes_and_ids_that_nobody_knows_are_refused() {
         }});
         refused(&ledger, &sign(contest), C::IdUnknown).await;
     }
-    for id in [next.to_string(), u64::MAX.to_string(), i64::MAX.to_string(), "007".into(), "1".into()] {
+    for id in
+        [next.to_string(), u64::MAX.to_string(), i64::MAX.to_string(), "007".into(), "1".into()]
+    {
         let milestone = json!({"iss": "cnamts", "kind": "milestone.record", "body": {
             "about": {"type": "access", "id": id}, "milestone": "visit",
         }});
         refused(&ledger, &sign(milestone), C::IdUnknown).await;
     }
-    assert!(ledger.receipt(greffe_domain::seal::Position(u64::MAX)).await.expect("no fault").is_none());
+    assert!(
+        ledger.receipt(greffe_domain::seal::Position(u64::MAX)).await.expect("no fault").is_none()
+    );
 }
 
 #[tokio::test]
@@ -315,7 +322,8 @@ async fn keys_are_strong_proved_and_new() {
         let jwk = json!({"crv": "Ed25519", "kty": "OKP", "x": base64url(&weak)});
         refused(&ledger, &sign(with(register(), "/body/key", jwk)), C::KeyWeak).await;
     }
-    for bad in [proof("other", &key), proof("new", &simulated_party_key("x")), base64url(&[0; 64])] {
+    for bad in [proof("other", &key), proof("new", &simulated_party_key("x")), base64url(&[0; 64])]
+    {
         refused(&ledger, &sign(with(register(), "/body/proof", bad.into())), C::ProofInvalid).await;
     }
     // A key that belongs to another party, and names that are taken: the registrar's too.
@@ -351,23 +359,38 @@ async fn what_the_state_of_the_ledger_forbids_is_refused() {
     purpose["processing"] = "autre".into();
     refused(&ledger, &of("cnamts", "processing.amend", purpose), C::NotDeclared).await;
     let formality = |purposes: Value| {
-        of("cnamts", "formality.file", json!({
-            "formality": "f-1", "processing": "suivi", "kind": "DECL-22", "purposes": purposes,
-        }))
+        of(
+            "cnamts",
+            "formality.file",
+            json!({
+                "formality": "f-1", "processing": "suivi", "kind": "F78-16-DECL", "purposes": purposes,
+            }),
+        )
     };
     refused(&ledger, &formality(json!(["PUR-RESEARCH"])), C::NotDeclared).await;
     let enrol = |id: &str| {
-        of("cnamts", "experiment.enrol", json!({"experiment": id, "site": {"id": "s", "name": "S"}}))
+        of(
+            "cnamts",
+            "experiment.enrol",
+            json!({"experiment": id, "site": {"id": "s", "name": "S"}}),
+        )
     };
     refused(&ledger, &enrol("e-1"), C::NotLaunched).await;
     ledger
-        .submit(&of("cnamts", "experiment.launch", json!({
-            "experiment": "e-1", "processing": "suivi", "unit": "establishment",
-            "categories": ["EMP-IDENTITY"], "start": "2015-06-01",
-        })))
+        .submit(&of(
+            "cnamts",
+            "experiment.launch",
+            json!({
+                "experiment": "e-1", "processing": "suivi", "unit": "establishment",
+                "categories": ["EMP-IDENTITY"], "start": "2015-06-01",
+            }),
+        ))
         .await
         .expect("launched");
-    ledger.submit(&of("cnamts", "experiment.end", json!({"experiment": "e-1"}))).await.expect("ended");
+    ledger
+        .submit(&of("cnamts", "experiment.end", json!({"experiment": "e-1"})))
+        .await
+        .expect("ended");
     refused(&ledger, &enrol("e-1"), C::AlreadyEnded).await;
     refused(&ledger, &sign(declaration("cnamts", "suivi")), C::AlreadyExists).await;
     let for_another = with(declaration("cnamts", "leur"), "/body/controller", "cnil".into());
@@ -398,18 +421,24 @@ fn body(kind: Kind) -> Value {
         Kind::ProcessingDeploy => json!({"processing": "suivi"}),
         Kind::ProcessingWithdraw => json!({"processing": "suivi", "reason": "fin"}),
         Kind::FormalityFile => json!({"formality": "f-2", "processing": "suivi",
-            "kind": "DECL-22", "purposes": []}),
+            "kind": "F78-16-DECL", "purposes": []}),
         Kind::FormalityAcknowledge => json!({"formality": "f-1", "number": "1"}),
-        Kind::InformationRecord => json!({"processing": "suivi", "step": "IRP-INFORM", "audience": "x"}),
+        Kind::InformationRecord => {
+            json!({"processing": "suivi", "step": "I-CE-INFORMED", "audience": "x"})
+        }
         Kind::WorksCouncilOpine => json!({"processing": "suivi", "opinion": "none", "on": "x"}),
-        Kind::ConsultationRecord => json!({"about": about, "step": "IRP-INFORM", "held": true}),
+        Kind::ConsultationRecord => json!({"about": about, "step": "I-CE-INFORMED", "held": true}),
         Kind::AssessmentFile => json!({"processing": "suivi", "residual_risk": "low"}),
         Kind::AgreementRecord | Kind::ObjectionRecord => {
             json!({"processing": "suivi", "subject": subject, "scope": "x"})
         }
         Kind::DecisionRender => json!({"decision": "d-2", "processing": "suivi", "outcomes": []}),
-        Kind::DecisionEnd => json!({"decision": "d-1", "how": "SUSPENDED", "effective_from": "2016"}),
-        Kind::RulingRecord => json!({"ruling": "r-1", "court": "T", "outcome": "ACCEPTED", "establishes": []}),
+        Kind::DecisionEnd => {
+            json!({"decision": "d-1", "how": "SUSPENDED", "effective_from": "2016"})
+        }
+        Kind::RulingRecord => {
+            json!({"ruling": "r-1", "court": "T", "outcome": "ACCEPTED", "establishes": []})
+        }
         Kind::StatementRecord => json!({"about": about, "claims": []}),
         Kind::MilestoneRecord => json!({"about": about, "milestone": "visit"}),
         Kind::ExperimentLaunch => json!({"experiment": "e-2", "processing": "suivi",
@@ -422,7 +451,9 @@ fn body(kind: Kind) -> Value {
         Kind::ConditionSet | Kind::ConditionMeet => json!({"about": about, "condition": "x"}),
         Kind::GeneraliseDecide => json!({"about": about}),
         Kind::AccessRequest | Kind::AccessReport => access_body("suivi", 1),
-        Kind::UseRecord => json!({"processing": "suivi", "purpose": "PUR-CASE-MGMT", "consequence": "x"}),
+        Kind::UseRecord => {
+            json!({"processing": "suivi", "purpose": "PUR-CASE-MGMT", "consequence": "x"})
+        }
         Kind::AccessContest => json!({"access": 0, "subject": subject, "ground": "x"}),
         Kind::AccessAnswer => json!({"access": 0, "outcome": "x"}),
         Kind::SubjectErase => json!({"digests": [], "ground": "x", "scope": "x"}),
@@ -440,7 +471,7 @@ async fn each_kind_is_filed_by_its_roles_and_by_no_other() {
         let role = ledger.with_register(|r| r.party(&author).expect("a party").roles[0]);
         let setting = [
             json!({"iss": "cnamts", "kind": "formality.file", "body": {
-                "formality": "f-1", "processing": "suivi", "kind": "DECL-22", "purposes": []}}),
+                "formality": "f-1", "processing": "suivi", "kind": "F78-16-DECL", "purposes": []}}),
             json!({"iss": "cnil", "kind": "decision.render", "body": {
                 "decision": "d-1", "processing": "suivi", "outcomes": []}}),
             json!({"iss": "cnamts", "kind": "experiment.launch", "body": {
@@ -463,11 +494,21 @@ async fn each_kind_is_filed_by_its_roles_and_by_no_other() {
             let allowed = kind.roles().is_empty() || kind.roles().contains(&role);
             match ledger.submit(&sign(filing)).await {
                 Err(SubmitError::Refused(refusal)) => {
-                    assert_eq!(refusal.code == C::RoleNotAllowed, !allowed, "{role:?} {kind}: {refusal}");
+                    assert_eq!(
+                        refusal.code == C::RoleNotAllowed,
+                        !allowed,
+                        "{role:?} {kind}: {refusal}"
+                    );
                     // Who may file the kind is at most told that this one is not theirs, or
                     // what its state forbids: the body has its shape.
-                    let expected = [C::RoleNotAllowed, C::NotYours, C::NotEnrolled, C::AlreadyExists,
-                        C::IdUnknown, C::AlreadyEnded];
+                    let expected = [
+                        C::RoleNotAllowed,
+                        C::NotYours,
+                        C::NotEnrolled,
+                        C::AlreadyExists,
+                        C::IdUnknown,
+                        C::AlreadyEnded,
+                    ];
                     assert!(expected.contains(&refusal.code), "{role:?} {kind}: {refusal}");
                     assert_eq!(ledger.head(), head);
                 }
