@@ -34,8 +34,7 @@ fn main() {
 
     let verify = verify_rate();
     println!("{:<44} {verify:>9.0}/s", "Ed25519 verify_strict, one core");
-    let raw: Vec<(usize, f64)> =
-        [256, 1_024].map(|batch| (batch, raw_rate(&parent, batch))).into();
+    let raw: Vec<(usize, f64)> = [256, 1_024].map(|batch| (batch, raw_rate(&parent, batch))).into();
     for (batch, rate) in &raw {
         println!("{:<44} {rate:>9.0}/s", format!("SQLite group commit, {batch} rows"));
     }
@@ -55,7 +54,11 @@ fn main() {
             run.processor.as_secs_f64() * 1e6 / entries as f64
         });
         println!("{:<44} {:>9}", "  bytes of one leaf", run.leaf_bytes);
-        println!("{:<44} {:>9}", "  bytes on disk an entry, log included", run.disk_bytes / entries);
+        println!(
+            "{:<44} {:>9}",
+            "  bytes on disk an entry, log included",
+            run.disk_bytes / entries
+        );
         let tenths: Vec<String> = run.tenths.iter().map(|r| format!("{r:.0}")).collect();
         println!("{:<44} {}", "  entries/s in each tenth", tenths.join(" "));
         println!("{:<44} {:>7.0?}", "  start-up", run.start_up);

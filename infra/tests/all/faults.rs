@@ -13,8 +13,8 @@ use greffe_infra::receipt::Receipt;
 use greffe_infra::sequencer::SubmitError;
 use greffe_infra::store::faulty::{Failure, FaultyStore};
 use greffe_infra::store::{
-    AppendError, Batch, DisclosureRow, EntryRow, Fault, FilingKey, FilingRow, Head, MemoryStore,
-    RecordedFiling, SqliteStore, Store,
+    AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow, Head,
+    MemoryStore, RecordedFiling, SqliteStore, Store,
 };
 use greffe_infra::testing::{self, access, access_body, declaration, party_register, sign};
 use serde_json::json;
@@ -136,7 +136,8 @@ async fn each_write_fails<S: Store + 'static>(inner: S) {
     let store = Arc::new(FaultyStore::new(inner));
     let ledger = testing::open(Arc::clone(&store) as _).await.expect("a ledger");
     testing::settle(&ledger).await;
-    let mut given: Vec<Receipt> = Vec::new();
+    let known = sign(access("cnamts", "suivi", 0));
+    let mut given: Vec<Receipt> = ledger.submit(&known).await.expect("recorded");
     for (n, lot) in writes().into_iter().enumerate() {
         let head = ledger.head();
         for (failure, heads, landed) in [
@@ -146,13 +147,20 @@ async fn each_write_fails<S: Store + 'static>(inner: S) {
             // Alternately found out at once, and only when the writer reloads.
             (Failure::LandedAnswerUnknown, n % 2, true),
         ] {
+            // Asked for something it holds, the writer first gets in step with the store.
+            let again = ledger.submit(&known).await.expect("recorded before");
+            assert_eq!(shown(&again), shown(&given[..1]));
             store.fail_writes([failure]);
             store.fail_heads(heads);
             let answer = ledger.submit_all(&lot).await;
             match (failure, heads, answer) {
                 (Failure::LandedAnswerUnknown, 0, Ok(receipts)) => given.extend(receipts),
                 (_, 1, Err(SubmitError::Unknown(_)))
-                | (Failure::Lost | Failure::LostAnswerUnknown, 0, Err(SubmitError::NotRecorded(_))) => {}
+                | (
+                    Failure::Lost | Failure::LostAnswerUnknown,
+                    0,
+                    Err(SubmitError::NotRecorded(_)),
+                ) => {}
                 (_, _, other) => panic!("write {n}, {failure:?}, {heads}: {other:?}"),
             }
             let durable = store.inner().head().await.expect("the head");
@@ -177,10 +185,10 @@ async fn each_write_fails<S: Store + 'static>(inner: S) {
         let asked = ledger.receipt(receipt.position).await.expect("readable").expect("there");
         assert_eq!(shown(&[asked]), shown(std::slice::from_ref(receipt)));
     }
-    // Each filing once: 1 + 1 + 10 + 2 + 1 + 1 entries after the 9 there were.
-    assert_eq!(size.0, 9 + 16);
+    // Each filing once: 1 + 1 + 10 + 2 + 1 + 1 entries after the 10 there were.
+    assert_eq!(size.0, 10 + 16);
     let checked = sound(&*store).await;
-    assert_eq!((checked.entries, checked.filings), (25, 15));
+    assert_eq!((checked.entries, checked.filings), (26, 16));
 }
 
 #[tokio::test]
@@ -216,7 +224,11 @@ async fn what_was_refused_beside_a_batch_that_failed_is_not_refused_for_it() {
         answers.push(tokio::spawn(async move { ledger.record(vec![filing]).await }));
         tokio::task::yield_now().await;
         // The writer takes the first alone: it is behind the gate before the others come.
-        std::thread::sleep(std::time::Duration::from_millis(if answers.len() == 1 { 50 } else { 0 }));
+        std::thread::sleep(std::time::Duration::from_millis(if answers.len() == 1 {
+            50
+        } else {
+            0
+        }));
     }
     store.inner.fail_writes([Failure::None, Failure::Lost]);
     gate.open();
@@ -234,21 +246,18 @@ async fn what_was_refused_beside_a_batch_that_failed_is_not_refused_for_it() {
 
 #[tokio::test]
 async fn another_writer_makes_the_ledger_read_only_and_says_so() {
-    for (failure, heads) in [(Failure::LandedByAnother, 0), (Failure::LandedByAnother, 1)] {
-        let store = Arc::new(FaultyStore::new(MemoryStore::new(testing::ORIGIN)));
-        let ledger = testing::open(Arc::clone(&store) as _).await.expect("a ledger");
-        testing::settle(&ledger).await;
-        let before = ledger.head();
-        store.fail_writes([failure]);
-        store.fail_heads(heads);
-        let answer = ledger.submit(&sign(access("cnamts", "suivi", 1))).await;
+    let store = Arc::new(FaultyStore::new(MemoryStore::new(testing::ORIGIN)));
+    let ledger = testing::open(Arc::clone(&store) as _).await.expect("a ledger");
+    testing::settle(&ledger).await;
+    let before = ledger.head();
+    store.fail_writes([Failure::LandedByAnother]);
+    for n in 1..=2 {
+        let answer = ledger.submit(&sign(access("cnamts", "suivi", n))).await;
         assert_eq!(refusal(answer).code, C::ReadOnly);
         assert!(ledger.head().read_only);
         assert_eq!(ledger.head().signed, before.signed, "readers still see what was durable");
-        let answer = ledger.submit(&sign(access("cnamts", "suivi", 2))).await;
-        assert_eq!(refusal(answer).code, C::ReadOnly);
-        sound(&*store).await;
     }
+    sound(&*store).await;
 }
 
 #[tokio::test]
@@ -264,5 +273,47 @@ async fn a_head_moved_by_another_while_in_doubt_is_found_when_the_writer_reloads
     other.submit(&sign(access("cnamts", "suivi", 2))).await.expect("recorded");
     let answer = ledger.submit(&sign(access("cnamts", "suivi", 3))).await;
     assert_eq!(refusal(answer).code, C::ReadOnly);
+    sound(&*store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_said_and_loses_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Arc::new(SqliteStore::create(directory.path(), testing::ORIGIN).expect("one"));
+    let ledger = testing::open(Arc::clone(&store) as _).await.expect("a ledger");
+    testing::settle(&ledger).await;
+    ledger.shutdown().await;
+    drop((ledger, store));
+
+    let store = Arc::new(SqliteStore::open_with_room(directory.path(), 60).expect("it opens"));
+    let ledger = testing::open(Arc::clone(&store) as _).await.expect("a ledger");
+    let mut given = Vec::new();
+    let mut n = 0;
+    let (lost, fault) = loop {
+        n += 1;
+        let filing = sign(access("cnamts", "suivi", n));
+        match ledger.submit(&filing).await {
+            Ok(receipts) => given.extend(receipts),
+            Err(SubmitError::NotRecorded(fault)) => break (filing, fault),
+            Err(other) => panic!("a full disk is known to record nothing: {other:?}"),
+        }
+    };
+    assert_eq!(fault.kind(), FaultKind::Full);
+    assert!(fault.retry_is_safe());
+    assert!(!given.is_empty());
+    // It still answers, and still says so.
+    let again = ledger.submit(&lost).await;
+    assert!(matches!(again, Err(SubmitError::NotRecorded(f)) if f.kind() == FaultKind::Full));
+    assert_eq!(ledger.size().0, 9 + given.len() as u64);
+    sound(&*store).await;
+    ledger.shutdown().await;
+    drop((ledger, store));
+
+    let store = Arc::new(SqliteStore::open(directory.path()).expect("it opens"));
+    let ledger = testing::open(Arc::clone(&store) as _).await.expect("a ledger");
+    given.extend(ledger.submit(&lost).await.expect("there is room again"));
+    for receipt in &given {
+        holds(&*store, receipt).await;
+    }
     sound(&*store).await;
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use greffe_domain::event::ClockKind;
 use greffe_domain::key::simulated_party_key;
-use greffe_infra::ledger::{Genesis, Ledger};
-use greffe_infra::sequencer::SubmitError;
 use greffe_infra::fsck::fsck;
 use greffe_infra::keystore::KeyStore;
+use greffe_infra::ledger::{Genesis, Ledger};
+use greffe_infra::sequencer::SubmitError;
 use greffe_infra::store::SqliteStore;
 use greffe_infra::store::faulty::{Failure, FaultyStore};
 use greffe_infra::testing::{self, access, sign};
@@ -52,7 +52,10 @@ async fn keys_change_under_load_and_every_entry_is_signed_by_its_own() {
         let head = ledger.head();
         let size = head.signed.size.0;
         let key = ledger.with_register(|r| r.ledger_key(size).cloned()).expect("a key");
-        assert!(head.signed.verify(testing::ORIGIN, &key), "a head is signed by the key of its size");
+        assert!(
+            head.signed.verify(testing::ORIGIN, &key),
+            "a head is signed by the key of its size"
+        );
         assert_ne!(receipt.key, head.signed.kid, "the former key signs the entry that ends it");
     }
     let receipts: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();

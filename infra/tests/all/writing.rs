@@ -154,12 +154,12 @@ async fn the_same_bytes_give_the_same_receipts_and_are_recorded_once() {
 async fn a_granted_access_has_the_same_receipt_twice_its_term_included() {
     let (ledger, _) = settled().await;
     ledger
-        .submit_all(&[
-            sign(json!({"iss": "cnamts", "kind": "experiment.launch", "at": "2016-01-01", "body": {
+        .submit_all(&[sign(
+            json!({"iss": "cnamts", "kind": "experiment.launch", "at": "2016-01-01", "body": {
                 "experiment": "essai", "processing": "suivi", "unit": "establishment",
                 "categories": ["EMP-IDENTITY"], "start": "2016-01-01", "end": "2016-12-31",
-            }})),
-        ])
+            }}),
+        )])
         .await
         .expect("recorded");
     let mut filing = access("cnamts", "suivi", 1);
@@ -339,10 +339,13 @@ async fn a_second_server_on_a_directory_is_told_that_it_is_in_use() {
     testing::settle(&ledger).await;
     let refused = SqliteStore::open(directory.path()).err().expect("refused");
     assert_eq!(refused.kind(), FaultKind::InUse);
-    assert_eq!(Ledger::open(directory.path()).await.err().map(|e| match e {
-        greffe_infra::ledger::OpenError::Fault(fault) => fault.kind(),
-        other => panic!("{other:?}"),
-    }), Some(FaultKind::InUse));
+    assert_eq!(
+        Ledger::open(directory.path()).await.err().map(|e| match e {
+            greffe_infra::ledger::OpenError::Fault(fault) => fault.kind(),
+            other => panic!("{other:?}"),
+        }),
+        Some(FaultKind::InUse)
+    );
     let receipts = ledger.submit(&sign(access("cnamts", "suivi", 1))).await.expect("recorded");
     ledger.shutdown().await;
     drop((ledger, store));
