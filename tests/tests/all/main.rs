@@ -1,9 +1,13 @@
 //! Every integration test, in one binary.
 
+#[path = "../architecture.rs"]
+mod architecture;
 #[path = "../canonical.rs"]
 mod canonical;
 #[path = "../recompute.rs"]
 mod recompute;
+#[path = "../rules.rs"]
+mod rules;
 #[path = "../sd_jwt_oracle.rs"]
 mod sd_jwt_oracle;
 #[path = "../vectors.rs"]
