@@ -803,12 +803,6 @@ impl Declaration {
     }
 }
 
-/// Day on which something stops, when it is written down: the first day of a date that is
-/// not precise may already be too late, its last one certainly is.
-pub fn ended_by(end: &Interval, days: &Interval) -> Certainty {
-    end.strictly_before(days)
-}
-
 /// First day after `start` on which a minimum duration has run, if `start` is known.
 pub fn minimum_end(start: &Interval, minimum_days: i64) -> Option<LegalDate> {
     let days = i32::try_from(minimum_days).ok()?;

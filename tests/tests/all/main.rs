@@ -2,10 +2,14 @@
 
 #[path = "../server/mod.rs"]
 mod server;
+#[path = "../architecture.rs"]
+mod architecture;
 #[path = "../canonical.rs"]
 mod canonical;
 #[path = "../recompute.rs"]
 mod recompute;
+#[path = "../rules.rs"]
+mod rules;
 #[path = "../sd_jwt_oracle.rs"]
 mod sd_jwt_oracle;
 #[path = "../vectors.rs"]
