@@ -7,7 +7,7 @@
 //! judge again. Accesses themselves are not folded (they outnumber everything else); only
 //! what rulings and uses say of them is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::body::{
@@ -147,6 +147,8 @@ pub struct Register {
     rulings: HashMap<String, Fact<RecordRuling>>,
     experiments: HashMap<String, Experiment>,
     about: HashMap<(StreamType, String), About>,
+    /// Digests whose values were erased: none may be disclosed again.
+    erased: HashSet<String>,
     /// Access position → rulings that name it.
     ruled_accesses: HashMap<u64, Vec<String>>,
     /// Access position → (processing, index into its uses).
@@ -246,6 +248,15 @@ impl Register {
 
     pub fn about(&self, kind: StreamType, id: &str) -> Option<&About> {
         self.about.get(&(kind, id.to_owned()))
+    }
+
+    /// Whether the value of this digest was erased.
+    pub fn is_erased(&self, digest: &str) -> bool {
+        self.erased.contains(digest)
+    }
+
+    pub fn has_erasures(&self) -> bool {
+        !self.erased.is_empty()
     }
 
     /// Live keys of parties that hold the registrar role.
@@ -532,6 +543,7 @@ impl Register {
             | Body::RefuseErasure(_) => {}
             // What was erased is forgotten here too; the digests stay.
             Body::EraseSubject(b) => {
+                self.erased.extend(b.digests.iter().cloned());
                 let facts = self
                     .processings
                     .values_mut()

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use greffe_tests::http::Client;
 use greffe_domain::key::simulated_party_key;
 use greffe_infra::export::{Scope, export};
 use greffe_infra::ledger::Ledger;
 use greffe_infra::projection::{AccessFilter, Projections};
+use greffe_tests::http::Client;
 use greffe_tests::server::{Server, create_ledger, submit};
 use greffe_tests::signing::{access, declaration, sign};
 use serde_json::Value;
@@ -30,7 +30,13 @@ fn subject(n: u64) -> [u8; 32] {
 }
 
 fn single(run: &str, n: u64) -> String {
-    sign("caisse", "access.report", Some("2026"), access("p", "caisse", "R-CPAM", subject(n)), &format!("{run}/{n}"))
+    sign(
+        "caisse",
+        "access.report",
+        Some("2026"),
+        access("p", "caisse", "R-CPAM", subject(n)),
+        &format!("{run}/{n}"),
+    )
 }
 
 fn batch(run: &str, n: u64) -> String {
@@ -95,7 +101,8 @@ fn line(what: &str, figure: String, ratio: Option<(f64, &str)>) {
 
 fn main() {
     let entries: u64 = std::env::args().skip(1).find_map(|a| a.parse().ok()).unwrap_or(100_000);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path();
     runtime.block_on(create_ledger(path, &[("caisse", &["controller"]), ("cnil", &["regulator"])]));
@@ -110,14 +117,28 @@ fn main() {
 
     {
         let server = Server::start(path);
-        let declare = sign("caisse", "processing.declare", Some("2020"), declaration("p", &["R-CPAM"]), "declare");
+        let declare = sign(
+            "caisse",
+            "processing.declare",
+            Some("2020"),
+            declaration("p", &["R-CPAM"]),
+            "declare",
+        );
         submit(&server.client(), &declare).expect("declared");
         let singles: Vec<String> = (0..10_000).map(|n| single("http", n)).collect();
         let (rate, latencies) = over_http(server.url(), &singles);
-        line("HTTP, one filing a request, 8 connections", format!("{rate:.0} entries/s"), against(rate));
+        line(
+            "HTTP, one filing a request, 8 connections",
+            format!("{rate:.0} entries/s"),
+            against(rate),
+        );
         line(
             "  receipt p50 / p99",
-            format!("{:.1} / {:.1} ms", ms(percentile(&latencies, 500)), ms(percentile(&latencies, 990))),
+            format!(
+                "{:.1} / {:.1} ms",
+                ms(percentile(&latencies, 500)),
+                ms(percentile(&latencies, 990))
+            ),
             None,
         );
         let batches: Vec<String> = (0..300).map(|n| batch("http-batch", n)).collect();
@@ -126,7 +147,11 @@ fn main() {
         line("HTTP, batches of 100, 8 connections", format!("{rate:.0} entries/s"), against(rate));
         line(
             "  receipts p50 / p99",
-            format!("{:.1} / {:.1} ms", ms(percentile(&latencies, 500)), ms(percentile(&latencies, 990))),
+            format!(
+                "{:.1} / {:.1} ms",
+                ms(percentile(&latencies, 500)),
+                ms(percentile(&latencies, 990))
+            ),
             None,
         );
     }
@@ -165,7 +190,11 @@ fn main() {
         latencies.sort_unstable();
         line(
             "accesses of a subject, p50 / p99",
-            format!("{:.2} / {:.2} ms", ms(percentile(&latencies, 500)), ms(percentile(&latencies, 990))),
+            format!(
+                "{:.2} / {:.2} ms",
+                ms(percentile(&latencies, 500)),
+                ms(percentile(&latencies, 990))
+            ),
             None,
         );
 
@@ -173,7 +202,9 @@ fn main() {
         let started = Instant::now();
         let head = ledger.head().signed;
         let mut out = BufWriter::new(std::fs::File::create(&file).expect("a file"));
-        export(&**ledger.store(), &head, Scope::Whole, &mut out, |_, _| {}).await.expect("exported");
+        export(&**ledger.store(), &head, Scope::Whole, &mut out, |_, _| {})
+            .await
+            .expect("exported");
         drop(out);
         let rate = size as f64 / started.elapsed().as_secs_f64();
         line("export", format!("{rate:.0} entries/s"), against(rate));

@@ -61,7 +61,8 @@ impl Client {
     }
 
     pub fn get(&self, path: &str) -> Result<Answer, String> {
-        let mut request = self.agent.get(format!("{}{path}", self.base)).header("Accept-Language", "en");
+        let mut request =
+            self.agent.get(format!("{}{path}", self.base)).header("Accept-Language", "en");
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }

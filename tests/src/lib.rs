@@ -1,7 +1,7 @@
 //! Shared test support: ledgers in memory and on disk, signed filings, the real programs.
 
-pub mod http;
 pub mod bodies;
+pub mod http;
 pub mod ledger;
 pub mod node;
 pub mod register;

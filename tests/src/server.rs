@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use crate::http::Client;
-use greffe_domain::encoding::base64url;
-use greffe_domain::key::{enrolment_text, simulated_party_key};
-use greffe_domain::event::ClockKind;
 use greffe_domain::date::Timestamp;
+use greffe_domain::encoding::base64url;
+use greffe_domain::event::ClockKind;
+use greffe_domain::key::{enrolment_text, simulated_party_key};
 use greffe_infra::ledger::{Genesis, Ledger};
 use serde_json::{Value, json};
 

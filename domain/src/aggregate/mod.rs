@@ -19,8 +19,11 @@ pub use party::Party;
 pub use processing::Processing;
 pub use record::{Reference, Ruling, Statement, Subject};
 
+use std::collections::HashSet;
+
 use crate::command::{Command, named_accesses};
 use crate::event::Event;
+use crate::filing::collect_digests;
 use crate::kind::{Kind, StreamType};
 use crate::refusal::{Refusal, RefusalCode as C};
 use crate::schema;
@@ -44,6 +47,7 @@ pub fn admit(command: &Command) -> Result<(), Refusal> {
     if !roles.is_empty() && !roles.iter().any(|r| author.has(*r)) {
         return Err(role_refused(command.kind()));
     }
+    refuse_erased(command)?;
     let kind = command.kind();
     let register = command.register();
     let mut missing = Vec::new();
@@ -91,6 +95,24 @@ pub fn admit(command: &Command) -> Result<(), Refusal> {
             format!("`{id}` ({stream}) is not in the register; record it first"),
         )),
     }
+}
+
+/// What was erased stays erased: a digest that was is not disclosed again.
+fn refuse_erased(command: &Command) -> Result<(), Refusal> {
+    if !command.register().has_erasures() || command.item().disclosures.is_empty() {
+        return Ok(());
+    }
+    let mut digests = HashSet::new();
+    collect_digests(&command.item().signed, &mut digests);
+    if !digests.into_iter().any(|digest| command.register().is_erased(digest)) {
+        return Ok(());
+    }
+    Err(Refusal::at(
+        command.pointer(""),
+        C::DisclosureUnexpected,
+        "une valeur dissimulée ici a été effacée du registre : signer de nouveau, avec d’autres sels",
+        "a value concealed here was erased from the ledger: sign again, with other salts",
+    ))
 }
 
 fn is_known_access(command: &Command, id: &str) -> bool {

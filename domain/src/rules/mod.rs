@@ -344,6 +344,11 @@ impl Findings {
         self.undecided.extend(RuleCode::parse(rule.code));
     }
 
+    /// Whether a missing disclosure left a rule undecided so far.
+    pub fn any_undecided(&self) -> bool {
+        !self.undecided.is_empty()
+    }
+
     /// Whether dates left something open that weighs on the verdict.
     pub fn open_by_date(&self) -> Vec<u64> {
         let mut positions: Vec<u64> = self

@@ -1,7 +1,5 @@
 //! Every integration test, in one binary.
 
-#[path = "../server/mod.rs"]
-mod server;
 #[path = "../architecture.rs"]
 mod architecture;
 #[path = "../canonical.rs"]
@@ -12,6 +10,8 @@ mod recompute;
 mod rules;
 #[path = "../sd_jwt_oracle.rs"]
 mod sd_jwt_oracle;
+#[path = "../server/mod.rs"]
+mod server;
 #[path = "../vectors.rs"]
 mod vectors;
 #[path = "../verify/mod.rs"]

@@ -48,7 +48,9 @@ fn spoiled(line: &str) -> Option<String> {
     let mut value: Value = serde_json::from_str(line).ok()?;
     let expected = value.get_mut("expect")?;
     match expected["ask"].as_str()? {
-        "access" | "generalise" => expected["findings"] = json!(["PURPOSE-REFUSED", "NIR-NOT-AUTHORISED"]),
+        "access" | "generalise" => {
+            expected["findings"] = json!(["PURPOSE-REFUSED", "NIR-NOT-AUTHORISED"])
+        }
         "regime" => expected["is"] = json!("NONE"),
         "get" => expected["has"] = json!({"nothing": "of the kind"}),
         "reject" => expected["code"] = json!("overloaded"),

@@ -33,7 +33,13 @@ async fn every_receipt_given_before_a_kill_is_in_the_ledger_afterwards() {
             // It starts again by itself, whatever the kill left behind.
             let server = Server::start(&path);
             if round == 0 {
-                let text = sign("caisse", "processing.declare", Some("2020"), declaration("p", &["R-CPAM"]), "declare");
+                let text = sign(
+                    "caisse",
+                    "processing.declare",
+                    Some("2020"),
+                    declaration("p", &["R-CPAM"]),
+                    "declare",
+                );
                 submit(&server.client(), &text).expect("declared");
             }
             let given = AtomicUsize::new(0);
@@ -75,7 +81,8 @@ async fn every_receipt_given_before_a_kill_is_in_the_ledger_afterwards() {
     let trust = Trust::read(&directory.path().join(TRUST_FILE)).expect("trust.json");
     fsck(&store, Some(&trust), |_, _| {}).await.expect("every stored byte is sound");
     for (position, receipt) in &receipts {
-        let row = store.entry(Position(*position)).await.expect("readable").expect("the entry is there");
+        let row =
+            store.entry(Position(*position)).await.expect("readable").expect("the entry is there");
         assert_eq!(receipt["link"], row.sealed.link.to_string(), "position {position}");
         let leaf: Value = serde_json::from_slice(&row.sealed.leaf).expect("JSON");
         assert_eq!(receipt["leaf"], leaf, "position {position}");

@@ -26,7 +26,13 @@ async fn told_to_stop_it_finishes_what_it_began() {
     let path = directory.path().to_owned();
     let receipts = tokio::task::spawn_blocking(move || {
         let server = Server::start(&path);
-        let declare = sign("caisse", "processing.declare", Some("2020"), declaration("p", &["R-CPAM"]), "declare");
+        let declare = sign(
+            "caisse",
+            "processing.declare",
+            Some("2020"),
+            declaration("p", &["R-CPAM"]),
+            "declare",
+        );
         submit(&server.client(), &declare).expect("declared");
         let receipts = Mutex::new(Vec::new());
         let (started, under_load) = mpsc::channel();

@@ -21,10 +21,18 @@ const SUBJECT: [u8; 32] = [7; 32];
 
 /// A ledger with two controllers that each disclosed to somebody.
 fn fill(http: &Client) -> (u64, u64) {
-    let file = |text: String| submit(http, &text).expect("recorded")[0]["position"].as_u64().expect("a position");
+    let file = |text: String| {
+        submit(http, &text).expect("recorded")[0]["position"].as_u64().expect("a position")
+    };
     for controller in ["caisse-a", "caisse-b"] {
         let body = declaration(&format!("{controller}/suivi"), &["R-CPAM", "R-EMPLOYER-HR"]);
-        file(sign(controller, "processing.declare", Some("2020"), body, &format!("declare {controller}")));
+        file(sign(
+            controller,
+            "processing.declare",
+            Some("2020"),
+            body,
+            &format!("declare {controller}"),
+        ));
     }
     let a = access("caisse-a/suivi", "employeur", "R-EMPLOYER-HR", SUBJECT);
     let b = access("caisse-b/suivi", "caisse-b", "R-CPAM", [8; 32]);
@@ -70,7 +78,11 @@ async fn nobody_sees_anothers_accesses_on_any_route() {
                 for one in [format!("/v1/accesses/{position}"), format!("/v1/entries/{position}")] {
                     let answer = client.get(&one).expect("an answer");
                     assert_eq!(answer.is_ok(), sees, "{party} {one}: {}", answer.status);
-                    assert!(sees || [403, 404].contains(&answer.status), "{party} {one}: {}", answer.status);
+                    assert!(
+                        sees || [403, 404].contains(&answer.status),
+                        "{party} {one}: {}",
+                        answer.status
+                    );
                 }
             }
             let stream = client.get("/v1/entries?from=0&limit=1000").expect("an answer");
@@ -96,9 +108,21 @@ async fn each_reader_gets_each_route_or_is_told_why_not() {
         let server = Server::start(&path);
         let (of_a, _) = fill(&server.client());
         let public = [
-            "/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/v1/head", "/v1/stats",
-            "/v1/vocabulary", "/v1/processings", "/v1/processings/caisse-a/suivi", "/v1/decisions",
-            "/v1/experiments", "/v1/parties", "/v1/parties/cnil", "/problems/key-unknown",
+            "/",
+            "/healthz",
+            "/readyz",
+            "/metrics",
+            "/openapi.json",
+            "/v1/head",
+            "/v1/stats",
+            "/v1/vocabulary",
+            "/v1/processings",
+            "/v1/processings/caisse-a/suivi",
+            "/v1/decisions",
+            "/v1/experiments",
+            "/v1/parties",
+            "/v1/parties/cnil",
+            "/problems/key-unknown",
         ];
         let anyone = server.client();
         for path in public {
@@ -107,10 +131,11 @@ async fn each_reader_gets_each_route_or_is_told_why_not() {
         }
         let subject = greffe_domain::encoding::base64url(&SUBJECT);
         let guarded = ["/v1/accesses", "/v1/findings", "/v1/audit", "/v1/entries", "/v1/entries/0"];
-        for path in guarded.into_iter().map(str::to_owned).chain([
-            format!("/v1/accesses/{of_a}"),
-            format!("/v1/accesses?subject={subject}"),
-        ]) {
+        for path in guarded
+            .into_iter()
+            .map(str::to_owned)
+            .chain([format!("/v1/accesses/{of_a}"), format!("/v1/accesses?subject={subject}")])
+        {
             assert_eq!(anyone.get(&path).expect("an answer").status, 401, "{path}");
         }
         let identities = json!({"identities": [{
@@ -135,10 +160,17 @@ async fn each_reader_gets_each_route_or_is_told_why_not() {
             if by_subject {
                 assert_eq!(positions(&asked.body), [of_a], "{party} subject=");
             }
-            let derived = client.post("/v1/subjects", "application/json", &identities).expect("an answer");
-            assert_eq!(derived.status, if derives { 200 } else { 403 }, "{party} subjects: {}", derived.body);
+            let derived =
+                client.post("/v1/subjects", "application/json", &identities).expect("an answer");
+            assert_eq!(
+                derived.status,
+                if derives { 200 } else { 403 },
+                "{party} subjects: {}",
+                derived.body
+            );
         }
-        let unsigned = anyone.post("/v1/subjects", "application/json", &identities).expect("an answer");
+        let unsigned =
+            anyone.post("/v1/subjects", "application/json", &identities).expect("an answer");
         assert_eq!(unsigned.status, 401);
         // Judgements: of accesses it discloses or receives; the authority any.
         let question = json!({
@@ -146,14 +178,22 @@ async fn each_reader_gets_each_route_or_is_told_why_not() {
             "body": access("caisse-a/suivi", "employeur", "R-EMPLOYER-HR", SUBJECT),
         })
         .to_string();
-        for (party, status) in
-            [("caisse-a", 200), ("employeur", 200), ("cnil", 200), ("caisse-b", 403), ("presse", 403)]
-        {
+        for (party, status) in [
+            ("caisse-a", 200),
+            ("employeur", 200),
+            ("cnil", 200),
+            ("caisse-b", 403),
+            ("presse", 403),
+        ] {
             let client = server.client_of(party);
-            let answer = client.post("/v1/judgements", "application/json", &question).expect("an answer");
+            let answer =
+                client.post("/v1/judgements", "application/json", &question).expect("an answer");
             assert_eq!(answer.status, status, "{party}: {}", answer.body);
         }
-        assert_eq!(anyone.post("/v1/judgements", "application/json", &question).expect("an answer").status, 401);
+        assert_eq!(
+            anyone.post("/v1/judgements", "application/json", &question).expect("an answer").status,
+            401
+        );
     })
     .await
     .expect("every cell holds");
@@ -172,7 +212,8 @@ async fn a_filing_is_no_token_a_token_no_filing_and_a_token_request_is_accepted_
         let server = Server::start(&path);
         let http = server.client();
         let key = simulated_party_key("cnil");
-        let claims = |jti: &str, aud: &str| json!({"iss": "cnil", "aud": aud, "iat": NOW_S, "jti": jti});
+        let claims =
+            |jti: &str, aud: &str| json!({"iss": "cnil", "aud": aud, "iat": NOW_S, "jti": jti});
         let ask = |text: &str| http.post("/v1/tokens", "application/jwt", text).expect("an answer");
         let request = sdjwt::sign(&claims("once", ORIGIN), TYP_TOKEN, &key);
         assert!(ask(&request).is_ok());
@@ -181,11 +222,16 @@ async fn a_filing_is_no_token_a_token_no_filing_and_a_token_request_is_accepted_
         assert_eq!(ask(&as_filing).status, 401);
         let elsewhere = sdjwt::sign(&claims("third", "other.example"), TYP_TOKEN, &key);
         assert_eq!(ask(&elsewhere).status, 401);
-        let forged = sdjwt::sign(&claims("fourth", ORIGIN), TYP_TOKEN, &simulated_party_key("presse"));
+        let forged =
+            sdjwt::sign(&claims("fourth", ORIGIN), TYP_TOKEN, &simulated_party_key("presse"));
         assert_eq!(ask(&forged).status, 401);
         let before = http.get("/v1/head").expect("an answer").body["size"].clone();
         let token_as_filing = http
-            .post("/v1/filings", "application/sd-jwt", &format!("{}~", sdjwt::sign(&claims("fifth", ORIGIN), TYP_TOKEN, &key)))
+            .post(
+                "/v1/filings",
+                "application/sd-jwt",
+                &format!("{}~", sdjwt::sign(&claims("fifth", ORIGIN), TYP_TOKEN, &key)),
+            )
             .expect("an answer");
         assert_eq!(token_as_filing.status, 400, "{}", token_as_filing.body);
         assert_eq!(http.get("/v1/head").expect("an answer").body["size"], before);
@@ -205,8 +251,11 @@ async fn pages_of_a_list_are_stable_while_entries_arrive() {
         fill(&http);
         let report = |n: u8| {
             let body = access("caisse-a/suivi", "employeur", "R-EMPLOYER-HR", [n; 32]);
-            submit(&http, &sign("caisse-a", "access.report", Some("2026"), body, &format!("page {n}")))
-                .expect("recorded");
+            submit(
+                &http,
+                &sign("caisse-a", "access.report", Some("2026"), body, &format!("page {n}")),
+            )
+            .expect("recorded");
         };
         (10..30).for_each(report);
         let cnil = server.client_of("cnil");
@@ -214,7 +263,11 @@ async fn pages_of_a_list_are_stable_while_entries_arrive() {
         let mut cursor = String::new();
         let mut arriving = 100;
         loop {
-            let page = cnil.get(&format!("/v1/accesses?limit=7{cursor}")).expect("an answer").accepted().expect("a page");
+            let page = cnil
+                .get(&format!("/v1/accesses?limit=7{cursor}"))
+                .expect("an answer")
+                .accepted()
+                .expect("a page");
             let got = positions(&page);
             assert!(got.len() <= 7);
             seen.extend(got);
