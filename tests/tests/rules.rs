@@ -338,6 +338,14 @@ fn a_refusal_as_submitted_is_answered_by_a_new_request_and_a_plain_one_is_not() 
     let again = refused("REFUSED-AS-SUBMITTED").formality("F04-25-AUT", "2011-05-01");
     again.quiet("PURPOSE-REFUSED");
     again.fires("PURPOSE-PENDING", Contradicted);
+    assert_eq!(again.verdict(), Outcome::NotCovered);
+    // An ordinary declaration beside it changes nothing.
+    let declared = again.clone().formality("F04-23-DN", "2011-01-10");
+    declared.fires("PURPOSE-PENDING", Contradicted);
+    // Past two months the answer may be silence; past four it was, and the refusal stands.
+    again.clone().on("2011-07-02").fires("PURPOSE-PENDING", Uncertain);
+    again.clone().on("2011-09-02").quiet("PURPOSE-PENDING");
+    again.clone().on("2011-09-02").fires("PURPOSE-REFUSED", Contradicted);
     // A request of the day of the refusal may have come before it.
     refused("REFUSED-AS-SUBMITTED")
         .formality("F04-25-AUT", "2011-03-01")

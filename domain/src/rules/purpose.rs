@@ -4,7 +4,7 @@ use super::{
     ALL, Findings, Fired, Group, InForceDecision, Question, Rule, SINCE_2004, formality,
     formality::Answer,
 };
-use crate::body::{Condition, Ending, RecordAgreement};
+use crate::body::{Condition, Ending, FileFormality, RecordAgreement};
 use crate::date::Certainty;
 use crate::kind::StreamType;
 use crate::register::Fact;
@@ -207,23 +207,36 @@ fn not_declared(q: &Question<'_>, out: &mut Findings) {
     }
 }
 
-/// A new request on a purpose refused as it was submitted, filed after that refusal.
-fn resubmitted(q: &Question<'_>, refusal: &InForceDecision<'_>) -> bool {
-    formality::covering(q).into_iter().any(|(_, f)| {
-        f.formal
-            && refusal.rendered.at.strictly_before(&f.at) == Certainty::Yes
-            && formality::answer(q, f, q.access.purpose) != Answer::Given
-    })
+/// New requests on a purpose refused as it was submitted, filed after that refusal and not
+/// answered yet. One that silence rejected leaves the refusal the last answer.
+fn resubmitted<'a>(
+    q: &Question<'a>,
+    refusal: &InForceDecision<'_>,
+) -> Vec<(&'a Fact<FileFormality>, Answer)> {
+    if refusal.outcome.outcome != *"REFUSED-AS-SUBMITTED" {
+        return Vec::new();
+    }
+    formality::covering(q)
+        .into_iter()
+        .filter(|(_, f)| f.formal && refusal.rendered.at.strictly_before(&f.at) == Certainty::Yes)
+        .map(|(_, f)| (f, formality::answer(q, f, q.access.purpose)))
+        .filter(|(_, answer)| matches!(answer, Answer::Awaited | Answer::Open))
+        .collect()
 }
 
 fn pending(q: &Question<'_>, out: &mut Findings) {
     let decisions = q.decisions(q.access.purpose);
-    let still_open = match decisions.last() {
-        None => true,
-        Some(last) => last.outcome.outcome == *"REFUSED-AS-SUBMITTED" && resubmitted(q, last),
+    let Some(last) = decisions.last() else { return formality::fire_if_awaited(q, out) };
+    // Whatever else was filed, a purpose refused and asked for again has no answer yet.
+    let open = resubmitted(q, last);
+    let at = |wanted: Answer| -> Vec<u64> {
+        open.iter().filter(|(_, a)| *a == wanted).map(|(f, _)| f.position).collect()
     };
-    if still_open {
-        formality::fire_if_awaited(q, out);
+    let awaited = at(Answer::Awaited);
+    if !awaited.is_empty() {
+        out.fire(Fired::contradicted(awaited));
+    } else if !open.is_empty() {
+        out.fire(Fired::uncertain(at(Answer::Open)));
     }
 }
 
@@ -231,7 +244,7 @@ fn refused(q: &Question<'_>, out: &mut Findings) {
     let decisions = q.decisions(q.access.purpose);
     let refusing: Vec<&InForceDecision<'_>> = decisions.iter().filter(|d| d.refuses()).collect();
     let Some(last) = refusing.last() else { return };
-    if last.outcome.outcome == *"REFUSED-AS-SUBMITTED" && resubmitted(q, last) {
+    if !resubmitted(q, last).is_empty() {
         return;
     }
     let positions = refusing.iter().map(|d| d.rendered.position).collect();
