@@ -278,6 +278,12 @@ impl Interval {
         }
     }
 
+    /// Whether a term whose last day is `self` was over on the day of `other`: the last day
+    /// is still in time, to its end.
+    pub fn over_before(&self, other: &Interval) -> Certainty {
+        !other.on_or_before(self)
+    }
+
     /// Whether the day of `self` was the day of `other` or before: for what takes effect
     /// from the start of its day.
     pub fn on_or_before(&self, other: &Interval) -> Certainty {
@@ -307,6 +313,18 @@ mod tests {
         let next = Interval::day(day(2005, 3, 11));
         assert_eq!(d.strictly_before(&next), Certainty::Yes);
         assert_eq!(next.strictly_before(&d), Certainty::No);
+    }
+
+    #[test]
+    fn the_last_day_of_a_term_is_still_in_time() {
+        let last = Interval::day(day(2011, 6, 15));
+        let month = Interval { earliest: Some(day(2011, 6, 1)), latest: Some(day(2011, 6, 30)) };
+        assert_eq!(last.over_before(&last), Certainty::No);
+        assert_eq!(last.over_before(&Interval::day(day(2011, 6, 16))), Certainty::Yes);
+        assert_eq!(last.over_before(&month), Certainty::Maybe);
+        assert_eq!(month.over_before(&Interval::day(day(2011, 6, 1))), Certainty::No);
+        assert_eq!(month.over_before(&last), Certainty::Maybe);
+        assert_eq!(month.over_before(&Interval::day(day(2011, 7, 1))), Certainty::Yes);
     }
 
     #[test]

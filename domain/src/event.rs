@@ -250,7 +250,7 @@ impl Filed {
         }
         if let Some(verdict) = &self.verdict {
             out.extend_from_slice(b",\"verdict\":");
-            write_canonical(&verdict.to_value(), out);
+            verdict.write_canonical(out);
         }
         out.push(b'}');
     }

@@ -5,7 +5,7 @@
 //! and may file this is decided later, against the register, at a position. Pure and
 //! thread-safe: servers run it on all cores ahead of the sequencer.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -223,10 +223,10 @@ impl UnverifiedFiling {
         if completeness == Disclosures::Complete {
             sdjwt::require_complete(payload, sdjwt.disclosures())?;
         }
-        let revealed = sdjwt::reveal(payload, sdjwt.disclosures())?;
+        let mut revealed = sdjwt::reveal(payload, sdjwt.disclosures())?;
         let body = members.get("body").ok_or_else(|| missing("body"))?;
+        let batch = body.is_array();
         let mut errors = Vec::new();
-        let mut bodies = Vec::new();
         match (body, &revealed["body"]) {
             (Value::Array(signed), Value::Array(open)) => {
                 if signed.is_empty() {
@@ -241,41 +241,45 @@ impl UnverifiedFiling {
                     ));
                 }
                 for (i, (signed, open)) in signed.iter().zip(open).enumerate() {
-                    let pointer = format!("/body/{i}");
-                    schema::check(kind, signed, open, &pointer, &mut errors);
-                    bodies.push((signed, open, pointer));
+                    schema::check(kind, signed, open, &format!("/body/{i}"), &mut errors);
                 }
             }
-            (signed, open) => {
-                schema::check(kind, signed, open, "/body", &mut errors);
-                bodies.push((signed, open, "/body".to_owned()));
-            }
+            (signed, open) => schema::check(kind, signed, open, "/body", &mut errors),
         }
-        personal_data_in_clear(payload, "", &mut errors);
+        personal_data_in_clear(payload, &mut String::new(), &mut errors);
         if let Some(refusal) = Refusal::from_errors(errors) {
             return Err(refusal);
         }
-        let mut items = Vec::with_capacity(bodies.len());
-        for (signed, open, pointer) in bodies {
-            let disclosures = disclosures_of(signed, sdjwt.disclosures());
-            let body = Body::read(kind, open.clone()).map_err(|e| {
+        let (digest, kid) = (sdjwt.digest(), sdjwt.kid().to_owned());
+        let (jwt, mut payload, disclosures) = sdjwt.into_parts();
+        let one_or_many = |body: Value| match body {
+            Value::Array(bodies) => bodies,
+            body => vec![body],
+        };
+        let signed = one_or_many(payload["body"].take());
+        let open = one_or_many(revealed["body"].take());
+        let index_of: HashMap<&str, usize> =
+            disclosures.iter().enumerate().map(|(i, d)| (d.digest_str(), i)).collect();
+        let mut items = Vec::with_capacity(signed.len());
+        for (i, (signed, open)) in signed.into_iter().zip(open).enumerate() {
+            let body = Body::read(kind, open).map_err(|e| {
                 Refusal::at(
-                    pointer,
+                    if batch { format!("/body/{i}") } else { "/body".to_owned() },
                     C::Malformed,
                     format!("contenu illisible : {e}"),
                     format!("unreadable body: {e}"),
                 )
             })?;
             items.push(Item {
-                signed: Arc::new(signed.clone()),
+                disclosures: disclosures_of(&signed, &index_of),
+                signed: Arc::new(signed),
                 body: Arc::new(body),
-                disclosures,
             });
         }
         Ok(Filing {
-            jwt: sdjwt.jwt().to_owned(),
-            digest: sdjwt.digest(),
-            kid: sdjwt.kid().to_owned(),
+            jwt,
+            digest,
+            kid,
             iss,
             aud,
             iat,
@@ -285,8 +289,8 @@ impl UnverifiedFiling {
             evidence,
             reference,
             items,
-            batch: body.is_array(),
-            disclosures: sdjwt.disclosures().to_vec(),
+            batch,
+            disclosures,
         })
     }
 }
@@ -375,12 +379,15 @@ fn is_machine_made(name: &str) -> bool {
 }
 
 /// Any clear text that holds a valid NIR, an e-mail address or a telephone number.
-fn personal_data_in_clear(value: &Value, pointer: &str, errors: &mut Vec<FieldError>) {
+///
+/// `pointer`: where the value stands in the payload; left as it was.
+fn personal_data_in_clear(value: &Value, pointer: &mut String, errors: &mut Vec<FieldError>) {
+    let depth = pointer.len();
     match value {
         Value::String(text) => {
             if identifier::find_personal_data(text).is_some() {
                 errors.push(FieldError {
-                    pointer: pointer.to_owned(),
+                    pointer: pointer.clone(),
                     code: C::PersonalDataInClear,
                     detail: Words::new(
                         "ce texte contient un NIR, une adresse électronique ou un numéro de téléphone ; le retirer",
@@ -392,14 +399,20 @@ fn personal_data_in_clear(value: &Value, pointer: &str, errors: &mut Vec<FieldEr
         Value::Array(values) => {
             for (i, value) in values.iter().enumerate() {
                 if value.is_string() || value.is_array() || value.is_object() {
-                    personal_data_in_clear(value, &format!("{pointer}/{i}"), errors);
+                    pointer.push('/');
+                    pointer.push_str(&i.to_string());
+                    personal_data_in_clear(value, pointer, errors);
+                    pointer.truncate(depth);
                 }
             }
         }
         Value::Object(members) => {
             for (name, value) in members {
                 if !is_machine_made(name) && !value.is_number() {
-                    personal_data_in_clear(value, &format!("{pointer}/{name}"), errors);
+                    pointer.push('/');
+                    pointer.push_str(name);
+                    personal_data_in_clear(value, pointer, errors);
+                    pointer.truncate(depth);
                 }
             }
         }
@@ -407,19 +420,18 @@ fn personal_data_in_clear(value: &Value, pointer: &str, errors: &mut Vec<FieldEr
     }
 }
 
-/// Indices of the disclosures whose digests stand in this body.
-fn disclosures_of(signed: &Value, disclosures: &[Disclosure]) -> Vec<usize> {
-    if disclosures.is_empty() {
+/// Indices of the disclosures whose digests stand in this body, ascending. `index_of`: from
+/// the digests of the filing's disclosures.
+fn disclosures_of(signed: &Value, index_of: &HashMap<&str, usize>) -> Vec<usize> {
+    if index_of.is_empty() {
         return Vec::new();
     }
     let mut digests = HashSet::new();
     collect_digests(signed, &mut digests);
-    disclosures
-        .iter()
-        .enumerate()
-        .filter(|(_, d)| digests.contains(d.digest().as_str()))
-        .map(|(i, _)| i)
-        .collect()
+    let mut indices: Vec<usize> =
+        digests.into_iter().filter_map(|d| index_of.get(d).copied()).collect();
+    indices.sort_unstable();
+    indices
 }
 
 /// Every digest that stands in a signed value, in no order.

@@ -188,7 +188,10 @@ pub fn write_canonical(value: &Value, out: &mut Vec<u8>) {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Number(n) => out.extend_from_slice(n.to_string().as_bytes()),
+        Value::Number(n) => match n.as_u64() {
+            Some(n) => write_integer(n, out),
+            None => out.extend_from_slice(n.to_string().as_bytes()),
+        },
         Value::String(s) => write_canonical_str(s, out),
         Value::Array(values) => {
             out.push(b'[');
@@ -223,6 +226,21 @@ pub fn write_canonical(value: &Value, out: &mut Vec<u8>) {
             out.push(b'}');
         }
     }
+}
+
+/// Appends an integer in decimal.
+pub fn write_integer(mut n: u64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut from = digits.len();
+    loop {
+        from -= 1;
+        digits[from] = b'0' + (n % 10) as u8;
+        n /= 10;
+        if n == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[from..]);
 }
 
 /// Appends a string with the escapes of RFC 8785 §3.2.2.2, quotes included.

@@ -32,19 +32,19 @@ impl PublicKey {
                 "this key is not a point of the Ed25519 curve",
             )
         })?;
+        if key.is_weak() {
+            return Err(Refusal::new(
+                RefusalCode::KeyWeak,
+                "cette clé est d’ordre petit : n’importe quelle signature la satisferait ; en créer une autre",
+                "this key has small order: any signature would satisfy it; create another",
+            ));
+        }
         // A point has one encoding here; with two it would have two thumbprints.
         if key.to_edwards().compress().as_bytes() != bytes {
             return Err(Refusal::new(
                 RefusalCode::IdentifierInvalid,
                 "cette clé n’est pas écrite sous sa forme canonique (RFC 8032)",
                 "this key is not in its canonical form (RFC 8032)",
-            ));
-        }
-        if key.is_weak() {
-            return Err(Refusal::new(
-                RefusalCode::KeyWeak,
-                "cette clé est d’ordre petit : n’importe quelle signature la satisferait ; en créer une autre",
-                "this key has small order: any signature would satisfy it; create another",
             ));
         }
         let x = base64url(bytes);

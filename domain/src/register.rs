@@ -655,8 +655,12 @@ impl<'a> View<'a> {
             ($kind:expr, $id:expr) => {
                 if let Some(a) = self.register.about($kind, $id) {
                     collect!(
-                        &a.statements, &a.milestones, &a.consultations,
-                        &a.conditions_set, &a.conditions_met, &a.generalisations,
+                        &a.statements,
+                        &a.milestones,
+                        &a.consultations,
+                        &a.conditions_set,
+                        &a.conditions_met,
+                        &a.generalisations,
                     );
                 }
             };
@@ -664,9 +668,15 @@ impl<'a> View<'a> {
         let mut experiments: Vec<&str> = access.experiment.iter().map(String::as_str).collect();
         if let Some(processing) = self.processing(&access.processing) {
             collect!(
-                &processing.versions, &processing.deployments, &processing.withdrawals,
-                &processing.formalities, &processing.receipts, &processing.information,
-                &processing.opinions, &processing.assessments, &processing.agreements,
+                &processing.versions,
+                &processing.deployments,
+                &processing.withdrawals,
+                &processing.formalities,
+                &processing.receipts,
+                &processing.information,
+                &processing.opinions,
+                &processing.assessments,
+                &processing.agreements,
                 &processing.objections,
             );
             for decision in self.decisions_on(processing) {
@@ -683,8 +693,12 @@ impl<'a> View<'a> {
         for id in experiments {
             if let Some(experiment) = self.experiment(id) {
                 collect!(
-                    &experiment.launches, &experiment.sites, &experiment.plans,
-                    &experiment.expansions, &experiment.evaluations, &experiment.ends,
+                    &experiment.launches,
+                    &experiment.sites,
+                    &experiment.plans,
+                    &experiment.expansions,
+                    &experiment.evaluations,
+                    &experiment.ends,
                 );
             }
             collect_about!(StreamType::Experiment, id);
@@ -787,12 +801,6 @@ impl Declaration {
     pub fn declares_category(&self, category: Category) -> bool {
         self.categories.iter().any(|c| c.code == category)
     }
-}
-
-/// Day on which something stops, when it is written down: the first day of a date that is
-/// not precise may already be too late, its last one certainly is.
-pub fn ended_by(end: &Interval, days: &Interval) -> Certainty {
-    end.strictly_before(days)
 }
 
 /// First day after `start` on which a minimum duration has run, if `start` is known.

@@ -899,7 +899,15 @@ impl Checker<'_> {
 }
 
 fn join(at: &str, name: &str) -> String {
-    format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
+    let mut pointer = String::with_capacity(at.len() + 1 + name.len());
+    pointer.push_str(at);
+    pointer.push('/');
+    if name.contains(['~', '/']) {
+        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+    } else {
+        pointer.push_str(name);
+    }
+    pointer
 }
 
 /// The table as JSON, for `GET /v1/vocabulary`.

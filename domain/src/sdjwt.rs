@@ -278,6 +278,11 @@ impl SdJwt {
         &self.disclosures
     }
 
+    /// The issuer-signed part, its payload, and the disclosures.
+    pub fn into_parts(self) -> (String, Value, Vec<Disclosure>) {
+        (self.jwt.text, self.jwt.payload, self.disclosures)
+    }
+
     /// BLAKE3 of the issuer-signed part: what identifies the filing in the ledger.
     pub fn digest(&self) -> Hash32 {
         Hash32(*blake3::hash(self.jwt.text.as_bytes()).as_bytes())

@@ -991,8 +991,9 @@ fn reply_of(job: Job) -> Reply {
     }
 }
 
+/// The store could not be asked: these filings may be among those it holds already.
 fn refuse_all(group: Vec<Job>, fault: &Arc<Fault>) {
     for job in group {
-        let _ = reply_of(job).send(Err(SubmitError::NotRecorded(Arc::clone(fault))));
+        let _ = reply_of(job).send(Err(SubmitError::Unknown(Arc::clone(fault))));
     }
 }

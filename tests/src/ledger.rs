@@ -32,6 +32,7 @@ use serde_json::{Value, json};
 pub const REGISTRAR: &str = "greffe";
 
 /// An entry as this ledger holds it.
+#[derive(Clone)]
 pub struct Recorded {
     /// Digest and signed part of the filing it cites.
     pub filing: Option<(Hash32, Arc<str>)>,
@@ -40,6 +41,7 @@ pub struct Recorded {
     pub disclosures: Vec<(String, String)>,
 }
 
+#[derive(Clone)]
 enum State {
     Party(aggregate::Party),
     Reference(aggregate::Reference),
@@ -126,6 +128,7 @@ pub struct Leave<'a> {
     pub withheld: Option<&'a dyn Fn(u64) -> bool>,
 }
 
+#[derive(Clone)]
 pub struct TestLedger {
     origin: String,
     key: SecretKey,

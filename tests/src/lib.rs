@@ -1,4 +1,11 @@
-//! Shared test support.
+//! Shared test support: ledgers in memory and on disk, signed filings, the real programs.
 
+pub mod http;
+pub mod bodies;
 pub mod ledger;
+pub mod node;
+pub mod register;
 pub mod sample;
+pub mod server;
+pub mod signing;
+pub mod vectors;

@@ -45,7 +45,8 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     let directory = place.directory()?;
     let ledger = Ledger::open(&directory).await?;
     let listener = bind(listen).await?;
-    println!("{} ({} entries) on http://{listen}", ledger.origin(), ledger.size());
+    let at = listener.local_addr().unwrap_or(listen);
+    println!("{} ({} entries) on http://{at}", ledger.origin(), ledger.size());
     serve_until_told(ledger, &directory, listener, settings.limits()).await
 }
 

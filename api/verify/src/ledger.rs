@@ -14,7 +14,7 @@ use greffe_domain::command::stream_of;
 use greffe_domain::date::Timestamp;
 use greffe_domain::encoding::{Hash32, base64url_decode};
 use greffe_domain::event::{ClockKind, Event, EventError, Filed};
-use greffe_domain::filing::{Filing, IAT_AHEAD_S, IAT_BEHIND_S, UnverifiedFiling};
+use greffe_domain::filing::{Filing, UnverifiedFiling, check_issue_time};
 use greffe_domain::key::{PublicKey, enrolment_text};
 use greffe_domain::kind::{EventType, Kind, StreamOf, StreamType};
 use greffe_domain::register::Register;
@@ -500,10 +500,9 @@ impl<'t> Ledger<'t> {
     }
 
     fn check_issue_time(&self, iat: i64, time: Timestamp) -> Result<(), Reason> {
-        let ahead = iat.saturating_sub(time.unix_seconds());
         let agree = match self.register.clock() {
             ClockKind::Simulated => Timestamp::from_unix_seconds(iat) == time,
-            ClockKind::Real => (-IAT_BEHIND_S..=IAT_AHEAD_S).contains(&ahead),
+            ClockKind::Real => check_issue_time(iat, time).is_ok(),
         };
         if agree {
             return Ok(());

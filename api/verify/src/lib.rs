@@ -3,7 +3,7 @@
 //! `lines → Line (on all cores) → Ledger (in order) → Report`. It is given the ledger's name
 //! and first key (`Trust`) and nothing else, and checks every claim an export makes
 //! (`docs/format.md` §5), every access judged again included. It opens no socket. Memory:
-//! the register, one filing, a few thousand lines, and a few bytes for each filing and
+//! the register, one filing, a thousand lines or two, and a few bytes for each filing and
 //! each disclosure (`seen.rs`), for one filing or value may not come twice.
 
 mod ledger;
@@ -29,10 +29,10 @@ pub use report::Report;
 pub use trust::{Trust, TrustError};
 
 /// Lines and bytes read ahead of the serial half.
-const CHUNK_LINES: usize = 4096;
-const CHUNK_BYTES: usize = 8 * 1024 * 1024;
+const CHUNK_LINES: usize = 1024;
+const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 /// Lines that a core takes at a time.
-const BLOCK_LINES: usize = 32;
+const BLOCK_LINES: usize = 16;
 
 /// Checks an export. Returns what it holds, or the first failure in the order of its lines.
 pub fn verify(reader: impl BufRead, trust: &Trust) -> Result<Report, Failure> {

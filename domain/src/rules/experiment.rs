@@ -256,7 +256,7 @@ fn headcount_stale(q: &Question<'_>, out: &mut Findings) {
                 earliest: counted.interval().earliest.map(|d| d.add_days(HEADCOUNT_FRESH_DAYS)),
                 latest: counted.interval().latest.map(|d| d.add_days(HEADCOUNT_FRESH_DAYS)),
             };
-            match last_fresh.strictly_before(&q.days) {
+            match last_fresh.over_before(&q.days) {
                 Certainty::Yes => out.fire(Fired::contradicted(vec![position])),
                 Certainty::Maybe => out.fire(Fired::dates_overlap(vec![position])),
                 Certainty::No => {}
@@ -298,7 +298,7 @@ fn over(view: View<'_>, experiment: &Experiment, days: &Interval) -> (Certainty,
         let term =
             extended.or_else(|| Some((launched.position, launched.data.end.as_ref()?.interval())));
         match (term, launched.data.minimum_days) {
-            (Some((position, end)), _) => note(end.strictly_before(days), position),
+            (Some((position, end)), _) => note(end.over_before(days), position),
             (None, Some(minimum)) => {
                 if let Some(floor) = minimum_end(&launched.data.start.interval(), minimum)
                     && Interval::day(floor).strictly_before(days) != Certainty::No

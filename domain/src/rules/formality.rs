@@ -292,7 +292,7 @@ pub fn answer(q: &Question<'_>, filed: &FormalityFact, purpose: Purpose) -> Answ
 }
 
 fn past(end: LegalDate, days: &Interval) -> Certainty {
-    Interval::day(end).strictly_before(days)
+    Interval::day(end).over_before(days)
 }
 
 /// Formal formalities for the purpose, when all of them await an answer; else nothing.

@@ -380,7 +380,7 @@ fn expired(q: &Question<'_>, out: &mut Findings) {
         && decision.accepts()
         && let Some(until) = &decision.rendered.data.until
     {
-        match until.interval().strictly_before(&q.days) {
+        match until.interval().over_before(&q.days) {
             Certainty::Yes => out.fire(Fired::contradicted(vec![decision.rendered.position])),
             Certainty::Maybe => out.fire(Fired::dates_overlap(vec![decision.rendered.position])),
             Certainty::No => {}

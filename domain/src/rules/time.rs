@@ -101,7 +101,7 @@ fn retention_exceeded(q: &Question<'_>, out: &mut Findings) {
             let interval = period.interval();
             let Some(oldest) = interval.earliest else { continue };
             let kept_until = Interval::day(oldest.add_days(days));
-            let past = kept_until.strictly_before(&q.days);
+            let past = kept_until.over_before(&q.days);
             if past != Certainty::No {
                 worst = worst.or(past);
                 positions.push(declared.position);

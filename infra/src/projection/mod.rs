@@ -115,13 +115,13 @@ impl Projections {
     }
 
     /// Applies what the ledger holds now. Returns the size reached.
-    pub async fn catch_up(&self, ledger: &Ledger) -> Result<TreeSize, Fault> {
+    pub async fn catch_up(self: &Arc<Self>, ledger: &Ledger) -> Result<TreeSize, Fault> {
         let _pass = self.pass.lock().await;
         self.pass(ledger, BATCH_ENTRIES).await
     }
 
     /// Drops everything and applies the ledger from its first entry.
-    pub async fn rebuild(&self, ledger: &Ledger) -> Result<TreeSize, Fault> {
+    pub async fn rebuild(self: &Arc<Self>, ledger: &Ledger) -> Result<TreeSize, Fault> {
         let _pass = self.pass.lock().await;
         self.reset()?;
         self.pass(ledger, BATCH_ENTRIES).await
@@ -147,7 +147,7 @@ impl Projections {
             .expect("the sender is in `self`, which is borrowed");
     }
 
-    async fn pass(&self, ledger: &Ledger, batch: usize) -> Result<TreeSize, Fault> {
+    async fn pass(self: &Arc<Self>, ledger: &Ledger, batch: usize) -> Result<TreeSize, Fault> {
         self.recover()?;
         self.check_same_ledger(ledger).await?;
         let store = ledger.store();
@@ -164,23 +164,29 @@ impl Projections {
         while let Some(last) = entries.last() {
             // The next batch is read while this one is written.
             let next = last.position + 1;
-            let (written, read) = tokio::join!(self.write(ledger.origin(), entries, start), read(next));
+            let (written, read) =
+                tokio::join!(self.write(ledger.origin(), entries, start), read(next));
             written?;
             entries = read?;
         }
         Ok(self.size())
     }
 
-    /// Writes a batch on a blocking thread's time.
+    /// Writes a batch on a blocking thread.
     async fn write(
-        &self,
+        self: &Arc<Self>,
         origin: &str,
         entries: Vec<ReadEntry>,
         read_from: u64,
     ) -> Result<(), Fault> {
-        // Lets the other future of the caller's `join` start its own blocking work first.
-        tokio::task::yield_now().await;
-        self.write_now(origin, &entries, read_from)
+        let (this, origin) = (Arc::clone(self), origin.to_owned());
+        tokio::task::spawn_blocking(move || this.write_now(&origin, &entries, read_from))
+            .await
+            .unwrap_or_else(|e| {
+                let fault =
+                    Fault::new(FaultKind::Unavailable, "write the projections", self.shown());
+                Err(fault.because(e))
+            })
     }
 
     fn write_now(&self, origin: &str, entries: &[ReadEntry], read_from: u64) -> Result<(), Fault> {

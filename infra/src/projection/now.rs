@@ -29,10 +29,7 @@ pub struct NowVerdict {
 /// Judges an access again as known now. `None`: no access stands at that position.
 ///
 /// Cost: one judgement, and when it differs one for each later entry about the same things.
-pub async fn now_verdict(
-    ledger: &Ledger,
-    position: Position,
-) -> Result<Option<NowVerdict>, Fault> {
+pub async fn now_verdict(ledger: &Ledger, position: Position) -> Result<Option<NowVerdict>, Fault> {
     let store = ledger.store();
     let Some(row) = store.entry(position).await? else { return Ok(None) };
     let disclosures = store.disclosures_at(&[position]).await?;
@@ -79,12 +76,7 @@ fn recorded_access(filed: &Filed) -> Option<(&Filed, &Access, &Verdict)> {
 
 /// The verdict at a size. What rests on an erased value cannot be decided again, and is
 /// taken from the verdict recorded.
-fn judge_again(
-    register: &Register,
-    case: &Case<'_>,
-    then: &Verdict,
-    size: u64,
-) -> Option<Verdict> {
+fn judge_again(register: &Register, case: &Case<'_>, then: &Verdict, size: u64) -> Option<Verdict> {
     let judgement = judge(&rules::CURRENT, case, register.view(size))?;
     let (mut verdict, undecided) = (judgement.verdict, judgement.undecided);
     if !undecided.is_empty() {

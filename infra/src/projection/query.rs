@@ -14,9 +14,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::Serialize;
 
+use super::Projections;
 use super::words::Facet;
 use super::write::{day_number, int, subject_key};
-use super::Projections;
 use crate::store::Fault;
 
 /// Most items of a page.
@@ -404,7 +404,9 @@ fn accesses(c: &Connection, filter: &AccessFilter) -> rusqlite::Result<Page<Acce
         None => query.positions(cursor),
     };
     let source = match source {
-        Some(positions) => format!("{positions} p CROSS JOIN accesses a ON a.position = p.position"),
+        Some(positions) => {
+            format!("{positions} p CROSS JOIN accesses a ON a.position = p.position")
+        }
         None => "accesses a".to_owned(),
     };
     let limit = limit_of(filter.limit);
@@ -611,10 +613,9 @@ fn audit(c: &Connection, filter: &AuditFilter) -> rusqlite::Result<Page<AuditRow
         }
     }
     let (source, order) = match source.or_else(|| query.positions(from)) {
-        Some(positions) => (
-            format!("{positions} p CROSS JOIN entries e ON e.position = p.position"),
-            "p.position",
-        ),
+        Some(positions) => {
+            (format!("{positions} p CROSS JOIN entries e ON e.position = p.position"), "p.position")
+        }
         None => ("entries e".to_owned(), "e.position"),
     };
     let limit = limit_of(filter.limit);

@@ -5,13 +5,13 @@
 use std::collections::HashMap;
 
 use greffe_domain::body::Body;
+use greffe_domain::date::Timestamp;
 use greffe_domain::encoding::{Hash32, base64url_decode};
 use greffe_domain::event::{Event, Filed};
 use greffe_domain::kind::EventType;
 use greffe_domain::register::{Register, View};
 use greffe_domain::sdjwt::Disclosure;
 use greffe_domain::seal::{Position, StreamRef};
-use greffe_domain::date::Timestamp;
 use greffe_domain::vocabulary::Role;
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -24,8 +24,19 @@ const READ_ALONE: usize = 64;
 
 /// Members whose clear text a reader may look for.
 const SEARCHED: &[&str] = &[
-    "title", "name", "number", "label", "reference", "decision", "formality", "ruling", "court",
-    "commune", "experiment", "processing", "party",
+    "title",
+    "name",
+    "number",
+    "label",
+    "reference",
+    "decision",
+    "formality",
+    "ruling",
+    "court",
+    "commune",
+    "experiment",
+    "processing",
+    "party",
 ];
 
 /// One entry, ready to be written.
@@ -121,9 +132,7 @@ fn read_entry(row: EntryRow, disclosures: &[&DisclosureRow]) -> Result<ReadEntry
         _ => String::new(),
     };
     let erased = match filed.map(|f| &*f.body) {
-        Some(Body::EraseSubject(body)) => {
-            body.digests.iter().filter_map(|d| digest(d)).collect()
-        }
+        Some(Body::EraseSubject(body)) => body.digests.iter().filter_map(|d| digest(d)).collect(),
         _ => Vec::new(),
     };
     let discloser = access.and_then(|a| a.discloser.clone());

@@ -1,1 +1,918 @@
-//! Projections against a plain scan of the entries.
+//! Projections against a plain scan of the entries, on random ledgers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use greffe_domain::body::Access;
+use greffe_domain::date::{LegalDate, Timestamp};
+use greffe_domain::encoding::base64url;
+use greffe_domain::event::{ClockKind, Event, Filed, LedgerOpened};
+use greffe_domain::key::{enrolment_text, simulated_party_key};
+use greffe_domain::kind::Kind;
+use greffe_domain::register::Register;
+use greffe_domain::rules::{CURRENT, Case, judge};
+use greffe_domain::sdjwt::{self, Disclosure, TYP_FILING};
+use greffe_domain::seal::{Leaf, Position, TreeSize};
+use greffe_domain::subject::SubjectRef;
+use greffe_domain::verdict::Verdict;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::now::same;
+use super::*;
+use crate::clock::Clock;
+use crate::ledger::open_ledger;
+use crate::store::{MemoryStore, Store};
+
+const ORIGIN: &str = "test.greffe.example/projections";
+const START: i64 = 1_100_000_000;
+
+/// A ledger in memory, and what has been filed in it.
+struct Court {
+    ledger: Ledger,
+    filed: i64,
+    /// Positions of accesses, with their subjects' digests.
+    accesses: Vec<(u64, Vec<String>)>,
+}
+
+impl Court {
+    async fn open() -> Self {
+        let store = MemoryStore::new(ORIGIN);
+        let (key, registrar) = (simulated_party_key("ledger"), simulated_party_key("greffe"));
+        let opened = LedgerOpened {
+            origin: ORIGIN.to_owned(),
+            ledger_key: key.public().clone(),
+            registrar: "greffe".to_owned(),
+            registrar_key: registrar.public().clone(),
+            clock: ClockKind::Simulated,
+            opened_at: Timestamp::from_unix_seconds(START),
+        };
+        open_ledger(&store, &key, opened).await.expect("an empty store");
+        let ledger = Ledger::start(Arc::new(store), Clock::System, key, [7; 32], None)
+            .await
+            .expect("a ledger");
+        let mut court = Self { ledger, filed: 0, accesses: Vec::new() };
+        for (party, role) in [
+            ("caisse-a", "controller"),
+            ("caisse-b", "controller"),
+            ("usine", "employer"),
+            ("atelier", "employer"),
+            ("autorite", "regulator"),
+            ("tribunal", "court"),
+            ("guichet", "subject-desk"),
+            ("presse", "observer"),
+        ] {
+            let key = simulated_party_key(party);
+            let proof = key.sign(enrolment_text(ORIGIN, party, key.public().kid()).as_bytes());
+            let body = json!({
+                "party": party, "name": format!("Établissement {party}"), "roles": [role],
+                "key": key.public().to_jwk(), "proof": base64url(&proof),
+            });
+            court.file("greffe", "party.register", None, "act", body).await.expect("a party");
+        }
+        court
+    }
+
+    async fn file(
+        &mut self,
+        iss: &str,
+        kind: &str,
+        at: Option<&str>,
+        evidence: &str,
+        body: Value,
+    ) -> Result<u64, String> {
+        self.filed += 1;
+        // Some filings share their second.
+        let iat = START + self.filed / 3 * 40_000;
+        let kind = Kind::parse(kind).expect("a kind");
+        let mut salt = self.filed.to_le_bytes().repeat(2);
+        let mut salts = || {
+            salt[15] = salt[15].wrapping_add(1);
+            <[u8; 16]>::try_from(salt.as_slice()).expect("16 bytes")
+        };
+        let (body, disclosures) = sdjwt::conceal(body, &|path| kind.is_concealed(path), &mut salts);
+        let mut payload = json!({
+            "iss": iss, "aud": ORIGIN, "iat": iat, "jti": format!("jti-{}", self.filed),
+            "kind": kind.as_str(), "evidence": evidence, "body": body, "_sd_alg": "sha-256",
+        });
+        if let Some(at) = at {
+            payload["at"] = at.into();
+        }
+        let jwt = sdjwt::sign(&payload, TYP_FILING, &simulated_party_key(iss));
+        let text = sdjwt::compact(&jwt, &disclosures);
+        let receipts = self.ledger.submit(&text).await.map_err(|e| e.to_string())?;
+        let position = receipts[0].position.0;
+        if matches!(kind, Kind::AccessReport | Kind::AccessRequest) {
+            let digests = disclosures.iter().map(Disclosure::digest).collect();
+            self.accesses.push((position, digests));
+        }
+        Ok(position)
+    }
+
+    /// Plays a step; what the ledger refuses is not recorded, and that is all.
+    async fn play(&mut self, step: &Step) {
+        let processing = |n: usize| ["telerecours", "absences", "accueil"][n % 3];
+        let purpose = |n: usize| ["PUR-EMPLOYER-AWARENESS", "PUR-ABSENCE-BENCHMARK"][n % 2];
+        let date = |n: usize| {
+            [None, Some("2003"), Some("2004-05"), Some("2005-03-10"), Some("2004-12/2005-02")]
+                [n % 5]
+        };
+        let _ = match *step {
+            Step::Declare { who, processing: p, date: d } => {
+                let (iss, evidence) =
+                    [("caisse-a", "act"), ("caisse-b", "act"), ("presse", "press")][who % 3];
+                let body = json!({
+                    "processing": processing(p), "title": format!("Gestion n° {p} des Arrêts"),
+                    "purposes": [{"code": purpose(p)}], "categories": [{"code": "ABS-FACT"}],
+                    "subjects": ["assurés"], "recipients": [{"role": "R-EMPLOYER-HR"}],
+                    "legal_basis": ["A6-1-E"],
+                });
+                let declared =
+                    self.file(iss, "processing.declare", date(d), evidence, body.clone()).await;
+                match declared {
+                    Ok(position) => Ok(position),
+                    Err(_) => self.file(iss, "processing.amend", date(d), evidence, body).await,
+                }
+            }
+            Step::Access { who, processing: p, purpose: u, date: d, people, seed } => {
+                let (iss, recipient) = [
+                    ("presse", "usine"),
+                    ("presse", "atelier"),
+                    ("usine", "usine"),
+                    ("caisse-a", "atelier"),
+                    ("autorite", "caisse-b"),
+                ][who % 5];
+                let kind = if iss == "usine" { "access.request" } else { "access.report" };
+                let category = ["ABS-FACT", "ABS-RATE", "CLAIMS-CARE"][seed % 3];
+                let role = ["R-EMPLOYER-HR", "R-SPST-CELL"][seed % 2];
+                let basis = ["A6-1-E", "A6-1-F"][seed / 2 % 2];
+                let mut body = json!({
+                    "processing": processing(p), "purpose": purpose(u),
+                    "categories": [category, "ABS-DURATION"],
+                    "recipient": {
+                        "party": recipient,
+                        "role": role,
+                    },
+                    "basis": {"codes": [basis]},
+                    "channel": "report",
+                });
+                if seed % 4 > 0 {
+                    body["recipient"]["site"] = json!({"id": format!("site-{}", seed % 4)});
+                }
+                if seed % 5 == 0 {
+                    body["discloser"] = "caisse-b".into();
+                }
+                let people: Vec<String> =
+                    (0..people).map(|n| reference((seed + n) % 4).to_string()).collect();
+                if seed % 2 == 0 {
+                    body["subjects"] = people.into();
+                } else {
+                    body["cohort"] = json!({"units": [], "cells": [], "members": people});
+                }
+                self.file(iss, kind, date(d), "act", body).await
+            }
+            Step::Decide { processing: p, purpose: u, outcome, date: d } => {
+                let outcome_code = ["REFUSED", "ACCEPTED"][outcome % 2];
+                let body = json!({
+                    "decision": format!("d-{}", self.filed), "number": format!("N°{}-É", self.filed),
+                    "processing": processing(p),
+                    "outcomes": [{
+                        "purpose": purpose(u), "outcome": outcome_code,
+                        "grounds": [], "conditions": [],
+                    }],
+                });
+                self.file("autorite", "decision.render", date(d), "act", body).await
+            }
+            Step::Object { processing: p, person } => {
+                let body = json!({
+                    "processing": processing(p), "scope": "everything",
+                    "subject": reference(person % 4).to_string(),
+                });
+                self.file("guichet", "objection.record", Some("2003"), "act", body).await
+            }
+            Step::Contest { access } => {
+                let Some((access, _)) = self.accesses.get(access % self.accesses.len().max(1))
+                else {
+                    return;
+                };
+                let body = json!({
+                    "access": access, "subject": reference(0).to_string(), "ground": "inexact",
+                });
+                self.file("guichet", "access.contest", None, "act", body).await
+            }
+            Step::Erase { access } => {
+                let Some((_, digests)) = self.accesses.get(access % self.accesses.len().max(1))
+                else {
+                    return;
+                };
+                if digests.is_empty() {
+                    return;
+                }
+                let body = json!({
+                    "digests": [digests[access % digests.len()]], "ground": "art-17",
+                    "scope": "one access",
+                });
+                self.file("greffe", "subject.erase", None, "act", body).await
+            }
+        };
+    }
+}
+
+fn reference(person: usize) -> SubjectRef {
+    SubjectRef([u8::try_from(person).expect("few people") + 1; 32])
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Declare {
+        who: usize,
+        processing: usize,
+        date: usize,
+    },
+    Access {
+        who: usize,
+        processing: usize,
+        purpose: usize,
+        date: usize,
+        people: usize,
+        seed: usize,
+    },
+    Decide {
+        processing: usize,
+        purpose: usize,
+        outcome: usize,
+        date: usize,
+    },
+    Object {
+        processing: usize,
+        person: usize,
+    },
+    Contest {
+        access: usize,
+    },
+    Erase {
+        access: usize,
+    },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let n = 0..60_usize;
+    let step = prop_oneof![
+        2 => (n.clone(), n.clone(), n.clone())
+            .prop_map(|(who, processing, date)| Step::Declare { who, processing, date }),
+        6 => (n.clone(), n.clone(), n.clone(), n.clone(), 0..3_usize, n.clone()).prop_map(
+            |(who, processing, purpose, date, people, seed)| Step::Access {
+                who, processing, purpose, date, people, seed
+            }
+        ),
+        2 => (n.clone(), n.clone(), n.clone(), n.clone()).prop_map(
+            |(processing, purpose, outcome, date)| Step::Decide { processing, purpose, outcome, date }
+        ),
+        1 => (n.clone(), n.clone())
+            .prop_map(|(processing, person)| Step::Object { processing, person }),
+        1 => n.clone().prop_map(|access| Step::Contest { access }),
+        1 => n.prop_map(|access| Step::Erase { access }),
+    ];
+    prop::collection::vec(step, 1..80)
+}
+
+/// What a scan finds at a position.
+struct Scanned {
+    row: EntryRow,
+    event: Event,
+    /// Controller of the access's processing, as folded up to there.
+    controller: Option<String>,
+    /// The register before it.
+    before: Register,
+}
+
+impl Scanned {
+    fn filed(&self) -> Option<&Filed> {
+        self.event.filed()
+    }
+
+    fn access(&self) -> Option<&Access> {
+        self.filed()?.body.access()
+    }
+
+    fn verdict(&self) -> &Verdict {
+        self.filed().and_then(|f| f.verdict.as_deref()).expect("an access is judged")
+    }
+
+    fn iss(&self) -> Option<&str> {
+        self.filed().map(|f| f.iss.as_str())
+    }
+
+    fn parties(&self) -> BTreeSet<String> {
+        let mut parties: BTreeSet<String> = self.iss().into_iter().map(str::to_owned).collect();
+        if let Some(access) = self.access() {
+            parties.insert(access.recipient.party.clone());
+            parties.extend(access.discloser.clone().or(self.controller.clone()));
+        }
+        parties
+    }
+}
+
+async fn scan(ledger: &Ledger) -> Vec<Scanned> {
+    let mut register = Register::new();
+    let mut scanned = Vec::new();
+    let rows = ledger.store().entries(Position(0), 10_000).await.expect("entries");
+    for row in rows {
+        let disclosures: Vec<Disclosure> = ledger
+            .store()
+            .disclosures_at(&[row.position])
+            .await
+            .expect("disclosures")
+            .iter()
+            .map(|d| Disclosure::parse(&d.encoded).expect("a disclosure"))
+            .collect();
+        let leaf = Leaf::parse(&row.sealed.leaf).expect("a leaf");
+        let event = Event::read_disclosed(&leaf.event, &disclosures).expect("an event");
+        let before = register.clone();
+        let controller = event
+            .filed()
+            .and_then(|f| f.body.access())
+            .and_then(|a| register.processing(&a.processing)?.controller.clone());
+        register.apply(row.position.0, row.time, &event);
+        scanned.push(Scanned { row, event, controller, before });
+    }
+    scanned
+}
+
+fn admits(filter: &AccessFilter, s: &Scanned) -> bool {
+    let Some(access) = s.access() else { return false };
+    let is = |asked: &Option<String>, has: &dyn Fn(&str) -> bool| asked.as_deref().is_none_or(has);
+    let days = s.filed().expect("an access is filed").at.valid_days(s.row.time.date());
+    let members = access.cohort.iter().flat_map(|c| &c.members);
+    let site = access.recipient.site.as_ref();
+    filter.subject.is_none_or(|asked| {
+        access.subjects.iter().chain(members).any(|s| s.value == Some(asked.to_string()))
+    }) && is(&filter.party, &|p| s.parties().contains(p))
+        && is(&filter.visible_to, &|p| s.parties().contains(p))
+        && is(&filter.site, &|id| site.is_some_and(|s| s.id == id))
+        && is(&filter.processing, &|p| access.processing == p)
+        && is(&filter.purpose, &|p| access.purpose == *p)
+        && is(&filter.category, &|c| access.categories.iter().any(|x| *x == *c))
+        && is(&filter.basis, &|b| access.basis.codes.iter().any(|x| *x == *b))
+        && is(&filter.verdict, &|v| s.verdict().verdict.as_str() == v)
+        && is(&filter.finding, &|f| s.verdict().findings.iter().any(|x| x.code == *f))
+        && filter.from.is_none_or(|from| days.latest.is_none_or(|latest| latest >= from))
+        && filter.to.is_none_or(|to| days.earliest.is_none_or(|earliest| earliest <= to))
+        && filter.known_at.is_none_or(|size| s.row.position.0 < size.0)
+}
+
+async fn all_accesses(p: &Arc<Projections>, filter: &AccessFilter) -> Vec<AccessRow> {
+    let mut filter = AccessFilter { limit: 3, ..filter.clone() };
+    let mut rows = Vec::new();
+    loop {
+        let page = p.accesses(filter.clone()).await.expect("a page");
+        rows.extend(page.items);
+        match page.next {
+            None => return rows,
+            next => filter.cursor = next,
+        }
+    }
+}
+
+/// Every filter with one member, and some with two.
+fn access_filters(scanned: &[Scanned]) -> Vec<AccessFilter> {
+    let some = |text: &str| Some(text.to_owned());
+    let none = AccessFilter::default();
+    let mut filters = vec![none.clone()];
+    for person in 0..5 {
+        filters.push(AccessFilter { subject: Some(reference(person)), ..none.clone() });
+    }
+    for party in ["caisse-a", "caisse-b", "usine", "presse", "nobody"] {
+        filters.push(AccessFilter { party: some(party), ..none.clone() });
+        filters.push(AccessFilter {
+            visible_to: some(party),
+            subject: Some(reference(1)),
+            ..none.clone()
+        });
+        filters.push(AccessFilter {
+            party: some(party),
+            processing: some("absences"),
+            verdict: some("NOT-COVERED"),
+            ..none.clone()
+        });
+    }
+    for site in ["site-1", "site-3", "site-9"] {
+        filters.push(AccessFilter { site: some(site), ..none.clone() });
+    }
+    for processing in ["telerecours", "absences", "accueil"] {
+        filters.push(AccessFilter { processing: some(processing), ..none.clone() });
+        filters.push(AccessFilter {
+            processing: some(processing),
+            purpose: some("PUR-ABSENCE-BENCHMARK"),
+            ..none.clone()
+        });
+    }
+    for (category, basis) in [("ABS-FACT", "A6-1-E"), ("CLAIMS-CARE", "A6-1-F"), ("x", "y")] {
+        filters.push(AccessFilter { category: some(category), ..none.clone() });
+        filters.push(AccessFilter { basis: some(basis), ..none.clone() });
+    }
+    let judged = || scanned.iter().filter(|s| s.access().is_some()).map(Scanned::verdict);
+    let verdicts: BTreeSet<&str> = judged().map(|v| v.verdict.as_str()).collect();
+    for verdict in verdicts {
+        filters.push(AccessFilter { verdict: some(verdict), ..none.clone() });
+    }
+    let codes: BTreeSet<&str> =
+        judged().flat_map(|v| &v.findings).map(|f| f.code.as_str()).collect();
+    for code in codes {
+        filters.push(AccessFilter { finding: some(code), ..none.clone() });
+        filters.push(AccessFilter { finding: some(code), site: some("site-1"), ..none.clone() });
+    }
+    for day in ["2002-12-31", "2003-06-01", "2004-05-31", "2005-03-10", "2005-03-11"] {
+        let day = LegalDate::parse(day);
+        filters.push(AccessFilter { from: day, ..none.clone() });
+        filters.push(AccessFilter { to: day, ..none.clone() });
+        filters.push(AccessFilter { from: day, to: day, ..none.clone() });
+    }
+    let half = TreeSize(scanned.len() as u64 * 2 / 3);
+    filters.push(AccessFilter { known_at: Some(half), ..none.clone() });
+    filters.push(AccessFilter { known_at: Some(half), party: some("usine"), ..none });
+    filters
+}
+
+async fn check_accesses(p: &Arc<Projections>, scanned: &[Scanned]) {
+    for filter in access_filters(scanned) {
+        let expected: Vec<&Scanned> = scanned.iter().filter(|s| admits(&filter, s)).collect();
+        let rows = all_accesses(p, &filter).await;
+        let positions: Vec<u64> = rows.iter().map(|r| r.position).collect();
+        let wanted: Vec<u64> = expected.iter().map(|s| s.row.position.0).collect();
+        assert_eq!(positions, wanted, "{filter:?}");
+        for (row, s) in rows.iter().zip(expected) {
+            let access = s.access().expect("an access");
+            let sorted =
+                |codes: Vec<&str>| codes.into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
+            assert_eq!(row.days, s.filed().expect("filed").at.valid_days(s.row.time.date()));
+            assert_eq!(row.recorded, s.row.time);
+            assert_eq!(row.event_type, s.row.event_type.as_str());
+            assert_eq!(Some(row.iss.as_str()), s.iss());
+            assert_eq!(row.recipient, access.recipient.party);
+            assert_eq!(row.discloser, access.discloser.clone().or(s.controller.clone()));
+            assert_eq!(row.processing, access.processing);
+            assert_eq!(row.purpose, access.purpose.as_str());
+            assert_eq!(row.site, access.recipient.site.as_ref().map(|s| s.id.clone()));
+            let categories = sorted(access.categories.iter().map(|c| c.as_str()).collect());
+            assert_eq!(row.categories, categories.into_iter().collect::<Vec<_>>());
+            assert_eq!(row.verdict, s.verdict().verdict.as_str());
+            let codes: Vec<&str> = s.verdict().findings.iter().map(|f| f.code.as_str()).collect();
+            assert_eq!(row.findings.iter().map(|f| f.code.as_str()).collect::<Vec<_>>(), codes);
+            let contested = scanned
+                .iter()
+                .filter(|c| filter.known_at.is_none_or(|size| c.row.position.0 < size.0))
+                .find(|c| match c.filed().map(|f| &*f.body) {
+                    Some(greffe_domain::body::Body::ContestAccess(b)) => b.access == row.position,
+                    _ => false,
+                })
+                .map(|c| c.row.position.0);
+            assert_eq!(row.contested, contested);
+        }
+    }
+}
+
+async fn check_findings(p: &Arc<Projections>, scanned: &[Scanned]) {
+    let some = |text: &str| Some(text.to_owned());
+    let none = FindingFilter::default();
+    let middle = scanned.get(scanned.len() / 2).map(|s| s.row.time);
+    let mut filters = vec![none.clone(), FindingFilter { since: middle, ..none.clone() }];
+    for party in ["usine", "caisse-b", "nobody"] {
+        filters.push(FindingFilter { party: some(party), ..none.clone() });
+        filters.push(FindingFilter { visible_to: some(party), since: middle, ..none.clone() });
+    }
+    let codes: BTreeSet<&str> = scanned
+        .iter()
+        .filter(|s| s.access().is_some())
+        .flat_map(|s| &s.verdict().findings)
+        .map(|f| f.code.as_str())
+        .collect();
+    for code in codes {
+        filters.push(FindingFilter { code: some(code), ..none.clone() });
+        filters.push(FindingFilter { code: some(code), party: some("usine"), ..none.clone() });
+    }
+    for filter in filters {
+        let mut expected = Vec::new();
+        for s in scanned.iter().filter(|s| s.access().is_some()) {
+            for (ordinal, f) in s.verdict().findings.iter().enumerate() {
+                if filter.code.as_deref().is_none_or(|c| f.code == *c)
+                    && filter.party.as_ref().is_none_or(|p| s.parties().contains(p))
+                    && filter.visible_to.as_ref().is_none_or(|p| s.parties().contains(p))
+                    && filter.since.is_none_or(|since| s.row.time >= since)
+                {
+                    expected.push((s.row.position.0, ordinal as u64, f.code.as_str().to_owned()));
+                }
+            }
+        }
+        let mut found = Vec::new();
+        let mut asked = FindingFilter { limit: 2, ..filter.clone() };
+        loop {
+            let page = p.findings(asked.clone()).await.expect("a page");
+            found.extend(page.items.into_iter().map(|f| (f.position, f.ordinal, f.code)));
+            match page.next {
+                None => break,
+                next => asked.cursor = next,
+            }
+        }
+        assert_eq!(found, expected, "{filter:?}");
+    }
+}
+
+async fn check_audit(p: &Arc<Projections>, scanned: &[Scanned]) {
+    let some = |text: &str| Some(text.to_owned());
+    let none = AuditFilter::default();
+    let time = |n: usize| scanned.get(n.min(scanned.len() - 1)).map(|s| s.row.time);
+    let mut filters = vec![
+        none.clone(),
+        AuditFilter { from: time(scanned.len() / 3), to: time(scanned.len() / 2), ..none.clone() },
+        AuditFilter { to: time(4), by: some("greffe"), ..none.clone() },
+    ];
+    for q in ["CAISSE", "établissement ca", "ARRÊTS", "1", "access", "n°", "zzz", "%", "presse", ""]
+    {
+        filters.push(AuditFilter { q: some(q), ..none.clone() });
+        filters.push(AuditFilter { q: some(q), visible_to: some("usine"), ..none.clone() });
+    }
+    for party in ["greffe", "usine", "presse", "nobody"] {
+        filters.push(AuditFilter { by: some(party), ..none.clone() });
+        filters.push(AuditFilter { visible_to: some(party), ..none.clone() });
+    }
+    for s in scanned {
+        let stream = format!("{}/{}", s.row.stream.kind, s.row.stream.id);
+        filters.push(AuditFilter { stream: Some(stream), ..none.clone() });
+        filters.push(AuditFilter { stream: some(s.row.stream.kind.as_str()), ..none.clone() });
+        filters.push(AuditFilter { event_type: some(s.row.event_type.as_str()), ..none.clone() });
+    }
+    for filter in filters {
+        let admits = |s: &&Scanned| {
+            let row = &s.row;
+            let q = filter.q.as_deref().unwrap_or_default().to_lowercase();
+            let texts = match (s.filed(), s.access()) {
+                (Some(filed), None) => read::searched_text(filed),
+                _ => String::new(),
+            };
+            let stream = |asked: &str| match asked.split_once('/') {
+                None => row.stream.kind.as_str() == asked,
+                Some((kind, id)) => row.stream.kind.as_str() == kind && row.stream.id == id,
+            };
+            filter.event_type.as_deref().is_none_or(|t| row.event_type.as_str() == t)
+                && filter.by.as_deref().is_none_or(|by| s.iss() == Some(by))
+                && filter.visible_to.as_ref().is_none_or(|p| s.parties().contains(p))
+                && filter.stream.as_deref().is_none_or(stream)
+                && filter.from.is_none_or(|t| row.time >= t)
+                && filter.to.is_none_or(|t| row.time <= t)
+                && (q.is_empty()
+                    || [s.iss().unwrap_or(""), &row.stream.id, row.event_type.as_str(), &texts]
+                        .iter()
+                        .any(|text| text.to_lowercase().contains(&q)))
+        };
+        let expected: Vec<u64> = scanned.iter().filter(admits).map(|s| s.row.position.0).collect();
+        let mut found = Vec::new();
+        let mut asked = AuditFilter { limit: 5, ..filter.clone() };
+        loop {
+            let page = p.audit(asked.clone()).await.expect("a page");
+            for item in page.items {
+                let s = &scanned[usize::try_from(item.position).expect("a position")];
+                assert_eq!(item.event_type, s.row.event_type.as_str());
+                assert_eq!(item.iss.as_deref(), s.iss());
+                assert_eq!(item.stream_type, s.row.stream.kind.as_str());
+                assert_eq!(item.stream_id, s.row.stream.id);
+                assert_eq!(item.time, s.row.time);
+                found.push(item.position);
+            }
+            match page.next {
+                None => break,
+                next => asked.cursor = next,
+            }
+        }
+        assert_eq!(found, expected, "{filter:?}");
+    }
+}
+
+async fn check_stats(p: &Arc<Projections>, scanned: &[Scanned]) {
+    let mut expected = Stats { entries: scanned.len() as u64, ..Stats::default() };
+    let count = |counts: &mut BTreeMap<String, u64>, text: &str| {
+        *counts.entry(text.to_owned()).or_default() += 1;
+    };
+    for s in scanned {
+        count(&mut expected.events, s.row.event_type.as_str());
+        if s.access().is_some() {
+            count(&mut expected.verdicts, s.verdict().verdict.as_str());
+            count(&mut expected.regimes, &s.verdict().regime);
+            let codes: BTreeSet<&str> =
+                s.verdict().findings.iter().map(|f| f.code.as_str()).collect();
+            codes.into_iter().for_each(|code| count(&mut expected.findings, code));
+        }
+    }
+    expected.parties = scanned.last().map_or(0, |s| {
+        let mut register = s.before.clone();
+        register.apply(s.row.position.0, s.row.time, &s.event);
+        register.parties().count() as u64
+    });
+    assert_eq!(p.stats().await.expect("counts"), expected);
+}
+
+/// Judges again before each register that a scan went through.
+async fn check_now(ledger: &Ledger, scanned: &[Scanned]) {
+    for s in scanned {
+        let found = now_verdict(ledger, s.row.position).await.expect("a judgement");
+        let Some(access) = s.access() else {
+            assert_eq!(found, None);
+            continue;
+        };
+        let found = found.expect("an access");
+        assert_eq!(found.then, *s.verdict());
+        // Whoever judged then knew whom it was about; a scan after the erasure does not.
+        let members = access.cohort.iter().flat_map(|c| &c.members);
+        if access.subjects.iter().chain(members).any(|s| s.value.is_none()) {
+            continue;
+        }
+        let case = Case {
+            access,
+            days: s.filed().expect("filed").at.valid_days(s.row.time.date()),
+            recorded: Some((s.row.position.0, s.row.time)),
+        };
+        let mut verdict = s.verdict().clone();
+        let mut changed_by = Vec::new();
+        let later = &scanned[usize::try_from(s.row.position.0).expect("a position") + 1..];
+        for entry in later {
+            let mut register = entry.before.clone();
+            register.apply(entry.row.position.0, entry.row.time, &entry.event);
+            let judged = judge(&CURRENT, &case, register.now()).expect("a processing").verdict;
+            if !same(&judged, &verdict) {
+                changed_by.push(entry.row.position.0);
+            }
+            verdict = judged;
+        }
+        assert!(same(&found.now, &verdict), "{:?} is not {verdict:?}", found.now);
+        if same(&verdict, s.verdict()) {
+            changed_by.clear();
+        }
+        assert_eq!(found.changed_by, changed_by);
+    }
+}
+
+fn open(directory: &Path) -> Arc<Projections> {
+    Arc::new(Projections::open(&directory.join(PROJECTIONS_FILE)).expect("projections"))
+}
+
+/// Every row of every table, as text.
+fn dump(p: &Projections) -> Vec<String> {
+    p.query_now("dump", |c| {
+        let mut out = Vec::new();
+        // Ids depend on the order in which words were met, which is that of the entries.
+        for table in [
+            "progress", "words", "postings", "entries", "texts", "accesses", "findings", "subjects",
+        ] {
+            let mut statement = c.prepare(&format!("SELECT * FROM {table}"))?;
+            // The surrogate key of subjects says how many rows went before it was erased.
+            let first = usize::from(table == "subjects");
+            let columns = statement.column_count();
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let values: Vec<_> = (first..columns)
+                    .map(|i| row.get::<_, rusqlite::types::Value>(i))
+                    .collect::<Result<_, _>>()?;
+                out.push(format!("{table} {values:?}"));
+            }
+        }
+        Ok(out)
+    })
+    .expect("every row")
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_filter_answers_as_a_scan_of_the_entries_does(
+        steps in steps(),
+        reads in prop::collection::vec(1..9_usize, 1..6),
+        batch in 1..7_usize,
+    ) {
+        runtime().block_on(async {
+            let directory = tempfile::tempdir().expect("a directory");
+            let mut court = Court::open().await;
+            let mut p = open(directory.path());
+            for (n, step) in steps.iter().enumerate() {
+                court.play(step).await;
+                // Caught up now and then, in batches of another size; closed and opened.
+                if n % reads[n % reads.len()] == 0 {
+                    let _pass = p.pass.lock().await;
+                    p.pass(&court.ledger, batch).await.expect("a pass");
+                }
+                if n % 11 == 10 {
+                    p = open(directory.path());
+                }
+            }
+            p.catch_up(&court.ledger).await.expect("a pass");
+            assert_eq!(p.lag(&court.ledger), 0);
+            let scanned = scan(&court.ledger).await;
+            check_accesses(&p, &scanned).await;
+            check_findings(&p, &scanned).await;
+            check_audit(&p, &scanned).await;
+            check_stats(&p, &scanned).await;
+            check_now(&court.ledger, &scanned).await;
+            let incremental = dump(&p);
+            p.rebuild(&court.ledger).await.expect("a rebuild");
+            assert_eq!(dump(&p), incremental);
+            court.ledger.shutdown().await;
+        });
+    }
+}
+
+/// A ledger with a processing and `n` accesses.
+async fn court_with(n: usize) -> Court {
+    let mut court = Court::open().await;
+    court.play(&Step::Declare { who: 0, processing: 0, date: 1 }).await;
+    more_accesses(&mut court, n).await;
+    court
+}
+
+async fn more_accesses(court: &mut Court, n: usize) {
+    for seed in 0..n {
+        court
+            .play(&Step::Access { who: 0, processing: 0, purpose: 0, date: 3, people: 1, seed })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn pages_neither_repeat_nor_miss_an_access_while_entries_arrive() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut court = court_with(7).await;
+    let p = open(directory.path());
+    p.catch_up(&court.ledger).await.expect("a pass");
+    for filter in [
+        AccessFilter { limit: 3, ..AccessFilter::default() },
+        AccessFilter { limit: 3, party: Some("usine".to_owned()), ..AccessFilter::default() },
+    ] {
+        let mut filter = filter;
+        let mut seen = Vec::new();
+        let mut until = 0;
+        loop {
+            let page = p.accesses(filter.clone()).await.expect("a page");
+            seen.extend(page.items.iter().map(|r| r.position));
+            let Some(next) = page.next else { break };
+            filter.cursor = Some(next);
+            if until < 3 {
+                more_accesses(&mut court, 1).await;
+                p.catch_up(&court.ledger).await.expect("a pass");
+                until += 1;
+            }
+        }
+        let expected: Vec<u64> = court.accesses.iter().map(|(position, _)| *position).collect();
+        assert_eq!(seen, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_fails_leaves_the_rows_and_the_cursor_of_the_one_before() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let court = court_with(12).await;
+    let store = court.ledger.store();
+    let rows = store.entries(Position(0), 100).await.expect("entries");
+    let disclosures = store.disclosures(Position(0), Position(100)).await.expect("disclosures");
+    let (first, second) = rows.split_at(12);
+    let apply = |p: &Projections, rows: &[EntryRow]| {
+        court.ledger.with_register(|r| p.apply(ORIGIN, rows.to_vec(), &disclosures, r))
+    };
+    let p = open(directory.path());
+    apply(&p, first).expect("a batch");
+    let before = dump(&p);
+
+    // Stopped in the middle of a transaction, as a crash would.
+    let blocker =
+        rusqlite::Connection::open(directory.path().join(PROJECTIONS_FILE)).expect("a connection");
+    blocker
+        .execute_batch(
+            "CREATE TRIGGER stop BEFORE INSERT ON accesses WHEN NEW.position > 15 \
+             BEGIN SELECT RAISE(ABORT, 'stopped'); END",
+        )
+        .expect("a trigger");
+    apply(&p, second).expect_err("the trigger stops it");
+    assert_eq!(dump(&p), before);
+    drop(p);
+    blocker.execute_batch("DROP TRIGGER stop").expect("no trigger");
+    drop(blocker);
+
+    let p = open(directory.path());
+    assert_eq!(p.size(), TreeSize(12));
+    assert_eq!(dump(&p), before);
+    assert_eq!(p.catch_up(&court.ledger).await.expect("a pass"), court.ledger.size());
+    let resumed = dump(&p);
+    p.rebuild(&court.ledger).await.expect("a rebuild");
+    assert_eq!(dump(&p), resumed);
+}
+
+#[tokio::test]
+async fn after_a_failure_the_same_projections_go_on() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let court = court_with(4).await;
+    let p = open(directory.path());
+    let blocker =
+        rusqlite::Connection::open(directory.path().join(PROJECTIONS_FILE)).expect("a connection");
+    let stop = "CREATE TRIGGER stop BEFORE INSERT ON accesses BEGIN SELECT RAISE(ABORT, 'x'); END";
+    blocker.execute_batch(stop).expect("a trigger");
+    p.catch_up(&court.ledger).await.expect_err("the trigger stops it");
+    blocker.execute_batch("DROP TRIGGER stop").expect("no trigger");
+    p.catch_up(&court.ledger).await.expect("a pass");
+    let scanned = scan(&court.ledger).await;
+    check_accesses(&p, &scanned).await;
+    check_stats(&p, &scanned).await;
+}
+
+#[tokio::test]
+async fn another_schema_another_ledger_and_garbage_are_dropped_and_rebuilt() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join(PROJECTIONS_FILE);
+    let court = court_with(5).await;
+    let p = open(directory.path());
+    p.catch_up(&court.ledger).await.expect("a pass");
+    let right = dump(&p);
+    drop(p);
+
+    let connection = rusqlite::Connection::open(&path).expect("a connection");
+    connection.pragma_update(None, "user_version", SCHEMA + 1).expect("another version");
+    drop(connection);
+    let p = open(directory.path());
+    assert_eq!(p.size(), TreeSize(0));
+    p.catch_up(&court.ledger).await.expect("a pass");
+    assert_eq!(dump(&p), right);
+
+    // The same name, other entries: links are random, so no two ledgers share one.
+    let other = court_with(9).await;
+    p.catch_up(&other.ledger).await.expect("a pass");
+    check_accesses(&p, &scan(&other.ledger).await).await;
+    drop(p);
+
+    std::fs::write(&path, b"this is not a database, and long enough to be taken for one")
+        .expect("garbage");
+    let p = open(directory.path());
+    p.catch_up(&court.ledger).await.expect("a pass");
+    assert_eq!(dump(&p), right);
+}
+
+#[tokio::test]
+async fn an_erased_subject_leaves_no_byte_of_its_reference() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut court = court_with(0).await;
+    // Cohort of one, then an individual.
+    for seed in [1, 2] {
+        let access = Step::Access { who: 0, processing: 0, purpose: 0, date: 3, people: 1, seed };
+        court.play(&access).await;
+    }
+    let p = open(directory.path());
+    p.catch_up(&court.ledger).await.expect("a pass");
+    let files = || -> Vec<u8> {
+        std::fs::read_dir(directory.path())
+            .expect("a directory")
+            .flat_map(|f| std::fs::read(f.expect("a file").path()).expect("its bytes"))
+            .collect()
+    };
+    let holds = |person: usize| {
+        let reference = reference(person).0;
+        files().windows(32).any(|bytes| bytes == reference)
+    };
+    assert!(holds(1) && holds(2));
+    court.play(&Step::Erase { access: 0 }).await;
+    p.catch_up(&court.ledger).await.expect("a pass");
+    assert!(!holds(1), "the member erased is gone from the file and its log");
+    assert!(holds(2), "the other one stays");
+    check_accesses(&p, &scan(&court.ledger).await).await;
+}
+
+#[tokio::test]
+async fn who_filed_reads_what_it_filed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut court = court_with(0).await;
+    let p = open(directory.path());
+    let follower = tokio::spawn(Arc::clone(&p).run(court.ledger.clone()));
+    for n in 1..6 {
+        more_accesses(&mut court, 1).await;
+        p.wait_for(court.ledger.size()).await;
+        assert_eq!(all_accesses(&p, &AccessFilter::default()).await.len(), n);
+    }
+    follower.abort();
+}
+
+#[tokio::test]
+async fn a_later_refusal_changes_the_verdict_and_is_named() {
+    let mut court = court_with(1).await;
+    let access = court.accesses[0].0;
+    court.play(&Step::Contest { access: 0 }).await;
+    let unchanged =
+        now_verdict(&court.ledger, Position(access)).await.expect("a judgement").expect("one");
+    assert!(same(&unchanged.then, &unchanged.now) && unchanged.changed_by.is_empty());
+    court.play(&Step::Decide { processing: 0, purpose: 0, outcome: 0, date: 1 }).await;
+    let refusal = court.ledger.size().0 - 1;
+    let changed =
+        now_verdict(&court.ledger, Position(access)).await.expect("a judgement").expect("one");
+    assert_eq!(changed.changed_by, [refusal]);
+    assert!(changed.now.findings.iter().any(|f| f.positions.contains(&refusal)));
+    assert_eq!(now_verdict(&court.ledger, Position(0)).await.expect("an answer"), None);
+    assert_eq!(now_verdict(&court.ledger, Position(999)).await.expect("an answer"), None);
+}

@@ -160,6 +160,13 @@ impl SqliteStore {
         Ok(Self { shared: Arc::new(Shared::new(path, origin, keys)), writer: None })
     }
 
+    /// Opens it as on a disk with room for so many pages only.
+    #[cfg(any(test, feature = "contract"))]
+    pub fn open_with_room(directory: &Path, pages: u32) -> Result<Self, Fault> {
+        let options = WriterOptions { max_pages: Some(pages), ..WriterOptions::default() };
+        Self::open_writer(directory, None, options)
+    }
+
     fn open_writer(
         directory: &Path,
         origin: Option<&str>,
@@ -1159,8 +1166,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let (store, mut sample) = filled(directory.path()).await;
         drop(store);
-        let options = WriterOptions { max_pages: Some(40), ..WriterOptions::default() };
-        let store = SqliteStore::open_writer(directory.path(), None, options).expect("it opens");
+        let store = SqliteStore::open_with_room(directory.path(), 40).expect("it opens");
         let fault = loop {
             let batch = sample.batch(50, 1);
             match store.append(batch.clone()).await {

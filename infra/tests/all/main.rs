@@ -1,1 +1,8 @@
-//! placeholder
+//! What a ledger promises, tried from outside: one binary, so that it links once.
+
+mod faults;
+mod framework;
+mod refusals;
+mod rotation;
+mod support;
+mod writing;

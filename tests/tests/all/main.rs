@@ -1,4 +1,18 @@
 //! Every integration test, in one binary.
 
+#[path = "../server/mod.rs"]
+mod server;
+#[path = "../architecture.rs"]
+mod architecture;
+#[path = "../canonical.rs"]
+mod canonical;
+#[path = "../recompute.rs"]
+mod recompute;
+#[path = "../rules.rs"]
+mod rules;
+#[path = "../sd_jwt_oracle.rs"]
+mod sd_jwt_oracle;
+#[path = "../vectors.rs"]
+mod vectors;
 #[path = "../verify/mod.rs"]
 mod verify;

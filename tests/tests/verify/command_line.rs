@@ -31,26 +31,25 @@ impl Drop for Room {
     }
 }
 
-/// The program, which cargo builds beside the tests when asked for both packages.
+/// The program, built anew if it is not what the sources say: cargo builds only the library
+/// of a package that tests depend on.
 fn program() -> PathBuf {
     let tests = std::env::current_exe().expect("the path of this program");
-    let target = tests.parent().and_then(Path::parent).expect("target/<profile>/deps");
-    let program = target.join(format!("greffe-verify{}", std::env::consts::EXE_SUFFIX));
-    if !program.exists() {
-        let profile = target.file_name().and_then(|p| p.to_str()).unwrap_or("debug");
-        let profile = if profile == "debug" { "dev" } else { profile };
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--package", "greffe-verify", "--profile", profile, "--target-dir"])
-            .arg(target.parent().expect("target"))
-            .status();
-        assert!(built.is_ok_and(|status| status.success()), "greffe-verify does not build");
-    }
-    program
+    let profile_directory = tests.parent().and_then(Path::parent).expect("target/<profile>/deps");
+    let name = profile_directory.file_name().and_then(|name| name.to_str()).expect("a profile");
+    let profile = if name == "debug" { "dev" } else { name };
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", "greffe-verify", "--profile", profile])
+        .arg("--target-dir")
+        .arg(profile_directory.parent().expect("target"))
+        .status();
+    assert!(built.is_ok_and(|status| status.success()), "greffe-verify does not build");
+    profile_directory.join(format!("greffe-verify{}", std::env::consts::EXE_SUFFIX))
 }
 
-fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+fn run(program: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } =
-        Command::new(program()).args(arguments).output().expect("greffe-verify starts");
+        Command::new(program).args(arguments).output().expect("greffe-verify starts");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     (status.code(), text(stdout), text(stderr))
 }
@@ -62,6 +61,8 @@ fn the_exit_status_tells_sound_from_broken_from_unjudged() {
     let trust = room.file("trust.json", ledger.trust().to_string().as_bytes());
     let export = ledger.export();
     let sound = room.file("sound.ndjson", &export);
+    let program = program();
+    let run = |arguments: &[&str]| run(&program, arguments);
     let (status, out, err) = run(&[&sound, "--trust", &trust]);
     assert_eq!((status, err.as_str()), (Some(0), ""));
     assert!(out.contains(&format!("{} entries", ledger.size())), "{out}");

@@ -1,5 +1,7 @@
 //! An operator who holds the ledger's key and lies: every link, signature and head is right.
 
+use std::sync::LazyLock;
+
 use greffe_domain::event::{ClockKind, Event};
 use greffe_domain::key::{SecretKey, simulated_party_key};
 use greffe_domain::kind::Kind;
@@ -13,14 +15,17 @@ use super::{assert_broken, broken, sound};
 
 /// A sound ledger of some 500 entries.
 fn ledger() -> TestLedger {
-    let mut ledger = sample::ledger_of(500, ClockKind::Real);
-    ledger.pass_seconds(60);
-    ledger
+    static LEDGER: LazyLock<TestLedger> = LazyLock::new(|| {
+        let mut ledger = sample::ledger_of(500, ClockKind::Real);
+        ledger.pass_seconds(60);
+        ledger
+    });
+    LEDGER.clone()
 }
 
 /// Honest entries after the lie, so that it is not the last.
 fn go_on(ledger: &mut TestLedger) {
-    for n in 0..40 {
+    for n in 0..5 {
         sample::grow(ledger, n);
     }
 }
@@ -438,7 +443,8 @@ fn an_unknown_rulebook_is_named() {
 
 #[test]
 fn a_leaf_of_another_place_is_named() {
-    let changes: [(&dyn Fn(&mut Value), fn(&SealError) -> bool); 4] = [
+    type Change<'a> = (&'a dyn Fn(&mut Value), fn(&SealError) -> bool);
+    let changes: [Change<'_>; 4] = [
         (&|leaf| leaf["position"] = json!(7), |e| matches!(e, SealError::Position { .. })),
         (&|leaf| leaf["prev"] = json!("0".repeat(64)), |e| matches!(e, SealError::Prev)),
         (&|leaf| leaf["origin"] = json!("a.example"), |e| matches!(e, SealError::Origin(_))),

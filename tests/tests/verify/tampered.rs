@@ -1,5 +1,7 @@
 //! Exports changed after they were written, by somebody without the ledger's key.
 
+use std::sync::LazyLock;
+
 use greffe_domain::event::ClockKind;
 use greffe_domain::key::SecretKey;
 use greffe_domain::seal::{Head, Position, SealError, SealedEntry, SealedLine, TreeSize};
@@ -11,7 +13,9 @@ use serde_json::json;
 use super::{Class, Lines, assert_broken, broken, check, sound, trust};
 
 fn ledger() -> TestLedger {
-    sample::ledger_of(500, ClockKind::Simulated)
+    static LEDGER: LazyLock<TestLedger> =
+        LazyLock::new(|| sample::ledger_of(500, ClockKind::Simulated));
+    LEDGER.clone()
 }
 
 /// Where in a line one member's value stands.
@@ -58,12 +62,10 @@ fn a_flipped_byte_of_any_class_is_found_where_it_is() {
     ];
     for (class, name) in classes {
         let all = lines.all(class);
-        // The first, the last, and some between.
-        let picked = all.iter().step_by((all.len() / 4).max(1)).chain(all.last());
-        for &index in picked {
+        for index in [all[0], all[all.len() / 2], all[all.len() - 1]] {
             let (_, position, line) = &lines.0[index];
             let range = member(line, name);
-            for at in [range.start, range.start + range.len() / 2, range.end - 1] {
+            for at in [range.start + range.len() / 2, range.end - 1] {
                 let mut flipped = Lines(lines.0.clone());
                 flipped.0[index].2[at] = other(line[at]);
                 let (found, reason) = broken(&ledger, &flipped.bytes());
@@ -85,7 +87,7 @@ fn any_bit_of_any_line_matters() {
     }
     for index in picked {
         let (class, position, line) = &lines.0[index];
-        for at in (0..line.len()).step_by(5) {
+        for at in (0..line.len()).step_by(11) {
             let bit = 1 << (at % 8);
             let mut flipped = Lines(lines.0.clone());
             flipped.0[index].2[at] ^= bit;
