@@ -83,7 +83,7 @@ impl App {
     /// Rebuilds the projections of `directory` from the first entry; answers the size they
     /// then cover.
     pub async fn rebuild(ledger: &Ledger, directory: &Path) -> Result<u64, CliError> {
-        let projections = Projections::open(&directory.join(PROJECTIONS_FILE))?;
+        let projections = Arc::new(Projections::open(&directory.join(PROJECTIONS_FILE))?);
         Ok(projections.rebuild(ledger).await?.0)
     }
 }
