@@ -114,7 +114,8 @@ pub struct Identity {
     #[arg(long, env = "GREFFE_KEY", value_name = "FILE")]
     key: Option<PathBuf>,
     /// Party that asks. On a simulated ledger its key is derived when none is given.
-    #[arg(long = "as", env = "GREFFE_PARTY", value_name = "PARTY")]
+    // An id of its own: `ask` has a filter named `party`.
+    #[arg(id = "asking_party", long = "as", env = "GREFFE_PARTY", value_name = "PARTY")]
     party: Option<String>,
     /// A bearer token instead.
     #[arg(long, env = "GREFFE_TOKEN", value_name = "TOKEN")]
@@ -295,5 +296,15 @@ pub async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn no_two_options_of_a_command_share_a_name() {
+        super::Cli::command().debug_assert();
     }
 }

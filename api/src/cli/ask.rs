@@ -200,15 +200,17 @@ const FINDING_COLUMNS: &[(&str, &str)] = &[
     ("code", "/code"),
     ("severity", "/severity"),
     ("evidence", "/evidence"),
-    ("party", "/party"),
+    ("recipient", "/recipient"),
     ("processing", "/processing"),
+    ("reason", "/reason"),
 ];
 const AUDIT_COLUMNS: &[(&str, &str)] = &[
     ("entry", "/position"),
     ("time", "/time"),
     ("type", "/type"),
     ("by", "/by"),
-    ("stream", "/stream"),
+    ("stream", "/stream/type"),
+    ("id", "/stream/id"),
 ];
 const REGISTER_COLUMNS: &[(&str, &str)] =
     &[("id", "/id"), ("title", "/title"), ("controller", "/controller"), ("outcome", "/outcome")];

@@ -84,10 +84,9 @@ async fn with_bodies(app: &App, mut value: Value) -> Result<Value, Problem> {
     for position in wanted {
         let Some(row) = app.ledger.store().entry(Position(position)).await? else { continue };
         if let Ok(leaf) = Leaf::parse(&row.sealed.leaf) {
-            bodies.insert(position, (leaf.event["data"]["body"].clone(), row.stream));
+            bodies.insert(position, leaf.event["data"]["body"].clone());
         }
     }
-    let bodies = bodies.into_iter().map(|(position, (body, _))| (position, body)).collect();
     insert(&mut value, &bodies);
     Ok(value)
 }
@@ -267,14 +266,14 @@ pub async fn decision(
 ) -> Result<Json<Value>, Problem> {
     params.only(ONE)?;
     let when = When::read(&app, &params).await?;
-    app.ledger
-        .with_register(|register| {
-            let view = register.view(when.size);
-            let mut answer = decision_json(&when, view, view.decision(&id)?)?;
-            answer["about"] = about(&when, view, StreamType::Decision, &id);
-            Some(Json(answer))
-        })
-        .ok_or_else(|| nothing("decisions", &id))
+    let found = app.ledger.with_register(|register| {
+        let view = register.view(when.size);
+        let answer = decision_json(&when, view, view.decision(&id)?)?;
+        Some((answer, about(&when, view, StreamType::Decision, &id)))
+    });
+    let (mut answer, about) = found.ok_or_else(|| nothing("decisions", &id))?;
+    answer["about"] = with_bodies(&app, about).await?;
+    Ok(Json(answer))
 }
 
 fn decision_json(when: &When, view: View<'_>, decision: &Decision) -> Option<Value> {
@@ -438,15 +437,14 @@ pub async fn party(
 ) -> Result<Json<Value>, Problem> {
     params.only(ONE)?;
     let when = When::read(&app, &params).await?;
-    app.ledger
-        .with_register(|register| {
-            let party = register.view(when.size).party(&id)?;
-            let mut answer = party_json(&when, &id, party);
-            let view = register.view(when.size);
-            answer["about"] = about(&when, view, StreamType::Party, &id);
-            Some(Json(answer))
-        })
-        .ok_or_else(|| nothing("parties", &id))
+    let answer = app.ledger.with_register(|register| {
+        let view = register.view(when.size);
+        let mut answer = party_json(&when, &id, view.party(&id)?);
+        answer["about"] = about(&when, view, StreamType::Party, &id);
+        Some(answer)
+    });
+    let answer = answer.ok_or_else(|| nothing("parties", &id))?;
+    with_bodies(&app, answer).await.map(Json)
 }
 
 fn party_json(when: &When, id: &str, party: &Party) -> Value {
