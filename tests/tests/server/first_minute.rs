@@ -33,7 +33,14 @@ fn the_demo_serves_what_it_says_and_its_ledger_checks_and_breaks_by_name() {
     };
     for round in 0..2 {
         let (mut child, said) = start();
-        for affair in ["ANAISS", "MAIF", "2005-038"] {
+        for affair in [
+            "PURPOSE-REFUSED",
+            "NO-DECLARATION",
+            "SUBJECTS-NOT-INFORMED",
+            "GENERALISATION-WITHOUT-EVALUATION",
+            "GENERALISATION-CONDITION-UNMET",
+            "BASIS-ANNULLED",
+        ] {
             assert!(said.contains(affair), "round {round}: nothing on {affair} in\n{said}");
         }
         let url = said
