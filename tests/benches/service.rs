@@ -208,7 +208,8 @@ fn main() {
         drop(out);
         let rate = size as f64 / started.elapsed().as_secs_f64();
         line("export", format!("{rate:.0} entries/s"), against(rate));
-        let trust = greffe_verify::Trust::read(&path.join("trust.json")).expect("trust.json");
+        let trust = std::fs::read(path.join("trust.json")).expect("trust.json");
+        let trust = greffe_verify::Trust::parse(&trust).expect("trust.json");
         let started = Instant::now();
         let reader = BufReader::new(std::fs::File::open(&file).expect("the export"));
         greffe_verify::verify(reader, &trust).expect("sound");
