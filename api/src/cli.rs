@@ -3,6 +3,14 @@
 //! Errors are two lines: what happened, what to try. Exit codes: 0 done, 1 answered "no"
 //! (a refusal, a verdict, an expectation), 2 could not run.
 
+/// Prints a line. A reader who went away (`| head`) is not a failure of ours.
+macro_rules! say {
+    ($($arg:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($arg)*);
+    }};
+}
+
 mod ask;
 mod check;
 mod demo;

@@ -1,9 +1,9 @@
 //! A plain HTTP client for tests: what the service answers, as it answers it.
 
 use std::io::Read;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use greffe_domain::encoding::base64url;
 use greffe_domain::key::SecretKey;
 use greffe_domain::sdjwt::{self, TYP_TOKEN};
 use serde_json::{Value, json};
@@ -52,7 +52,8 @@ impl Client {
 
     /// Signs in as a party of a ledger made by `create_ledger`.
     pub fn signed_in(&self, party: &str, key: &SecretKey) -> Result<Self, String> {
-        let jti = base64url(blake3::hash(format!("{party} {:p}", self).as_bytes()).as_bytes());
+        static REQUESTS: AtomicU64 = AtomicU64::new(0);
+        let jti = format!("{party} {}", REQUESTS.fetch_add(1, Ordering::Relaxed));
         let claims = json!({"iss": party, "aud": ORIGIN, "iat": NOW_S, "jti": jti});
         let request = sdjwt::sign(&claims, TYP_TOKEN, key);
         let answer = self.post("/v1/tokens", "application/jwt", &request)?.accepted()?;

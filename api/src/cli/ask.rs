@@ -152,19 +152,19 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     }
     let answer = answer?;
     if common.json || answer.get("items").is_none() || columns.is_empty() {
-        println!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default());
+        say!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default());
         return Ok(());
     }
     let none = Vec::new();
     let items = answer["items"].as_array().unwrap_or(&none);
-    print!("{}", table(columns, items));
+    say!("{}", table(columns, items).trim_end());
     match answer["next"]
         .as_str()
         .map(str::to_owned)
         .or(answer["next"].as_u64().map(|n| n.to_string()))
     {
-        Some(next) => println!("{} lines; more after cursor {next}", items.len()),
-        None => println!("{} lines", items.len()),
+        Some(next) => say!("{} lines; more after cursor {next}", items.len()),
+        None => say!("{} lines", items.len()),
     }
     Ok(())
 }

@@ -43,14 +43,14 @@ pub fn run(args: Args) -> Result<(), CliError> {
         client.post("/v1/judgements", "application/json", &question.to_string())?.accepted()?;
     let verdict = answer["verdict"].as_str().unwrap_or_default().to_owned();
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default());
+        say!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default());
     } else {
-        println!(
+        say!(
             "{verdict} (finding of the register, not a ruling; regime {})",
             answer["regime"].as_str().unwrap_or_default()
         );
         for finding in answer["findings"].as_array().into_iter().flatten() {
-            println!("  {}", describe(finding));
+            say!("  {}", describe(finding));
         }
     }
     if verdict.starts_with("COVERED") {

@@ -61,7 +61,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
                 "choose another directory with --data, or serve that one with `greffe serve`",
             ));
         }
-        println!("{}: {} entries, loaded before", args.data.display(), ledger.size());
+        say!("{}: {} entries, loaded before", args.data.display(), ledger.size());
         ledger
     };
     let app = App::open(ledger.clone(), &args.data, Limits::default()).await?;
@@ -110,9 +110,9 @@ async fn load(directory: &Path) -> Result<Ledger, CliError> {
         std::fs::remove_dir(directory).map_err(moved)?;
     }
     std::fs::rename(&staging, directory).map_err(moved)?;
-    println!("{}: {size} entries", directory.display());
+    say!("{}: {size} entries", directory.display());
     for (name, _) in CASES {
-        println!("  {}", loaded(name, &report));
+        say!("  {}", loaded(name, &report));
     }
     for failed in report.failed() {
         eprintln!("{}:{}: {}", failed.file, failed.line, failed.differences.join("; "));
@@ -128,10 +128,10 @@ fn loaded(name: &str, report: &Report) -> String {
 
 async fn introduce(app: &App, url: &str) -> Result<(), CliError> {
     let lang = spoken();
-    println!("\n{}", page_word(lang, "demo.affairs"));
+    say!("\n{}", page_word(lang, "demo.affairs"));
     let answers = affairs::answers(app).await?;
     for answer in &answers {
-        println!("  {}", line(answer, lang));
+        say!("  {}", line(answer, lang));
     }
     let bearer = Bearer { id: READER.to_owned(), kid: None };
     let token = app
@@ -139,19 +139,19 @@ async fn introduce(app: &App, url: &str) -> Result<(), CliError> {
         .issue(bearer, None)
         .map_err(|_| CliError::broken("no token could be made", "start it again"))?;
     let signed = format!("curl -H 'Authorization: Bearer {token}'");
-    println!("\n{}", page_word(lang, "demo.open"));
-    println!("  {url}/");
-    println!("  {url}/openapi.json");
-    println!("\n{}", page_word(lang, "demo.try"));
-    println!("  curl {url}/v1/head");
-    println!("  curl {url}/v1/decisions/anaiss-2005-038");
-    println!("  curl '{url}/v1/experiments/motifs-2017?as_of=2018-03-01'");
-    println!("  {signed} '{url}/v1/accesses?limit=3'");
-    println!("  {signed} '{url}/v1/findings?code=SUBJECTS-NOT-INFORMED'");
+    say!("\n{}", page_word(lang, "demo.open"));
+    say!("  {url}/");
+    say!("  {url}/openapi.json");
+    say!("\n{}", page_word(lang, "demo.try"));
+    say!("  curl {url}/v1/head");
+    say!("  curl {url}/v1/decisions/anaiss-2005-038");
+    say!("  curl '{url}/v1/experiments/motifs-2017?as_of=2018-03-01'");
+    say!("  {signed} '{url}/v1/accesses?limit=3'");
+    say!("  {signed} '{url}/v1/findings?code=SUBJECTS-NOT-INFORMED'");
     if let Some(position) = answers.iter().find(|a| a.key == "annulment").and_then(|a| a.position) {
-        println!("  {signed} {url}/v1/accesses/{position}");
+        say!("  {signed} {url}/v1/accesses/{position}");
     }
-    println!();
+    say!();
     Ok(())
 }
 

@@ -53,11 +53,15 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     };
     out.into_inner().map_err(|e| failed(e.into_error()))?.sync_all().map_err(failed)?;
     std::fs::rename(&draft, &args.out).map_err(failed)?;
-    println!(
+    say!(
         "{shown}: {} entries ({} hidden), {} filings, {} disclosures, head {}",
-        done.entries, done.hidden, done.filings, done.disclosures, head.link
+        done.entries,
+        done.hidden,
+        done.filings,
+        done.disclosures,
+        head.link
     );
-    println!("check it with: greffe-verify {shown} --trust trust.json");
+    say!("check it with: greffe-verify {shown} --trust trust.json");
     ledger.shutdown().await;
     Ok(())
 }

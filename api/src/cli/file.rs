@@ -48,7 +48,7 @@ fn report(path: &Path, receipts: &[Value], kept: &Path) {
     for receipt in receipts {
         let verdict =
             receipt["verdict"]["verdict"].as_str().map(|v| format!(", {v}")).unwrap_or_default();
-        println!(
+        say!(
             "{}: entry {}{verdict}; receipt in {}",
             path.display(),
             receipt["position"],

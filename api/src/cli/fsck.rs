@@ -26,7 +26,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     bar.finish_and_clear();
     match outcome {
         Ok(checked) => {
-            println!("sound: {checked:?}");
+            say!("sound: {checked:?}");
             Ok(())
         }
         Err(FsckError::Damaged(damage)) => Err(CliError::no(

@@ -37,19 +37,19 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     };
     let ledger = Ledger::create(&args.data, genesis).await?;
     let head = ledger.head();
-    println!("ledger    {} opened, {} entry", head.origin, head.signed.size);
-    println!("key       {}", KeyStore::new(&args.data).first_ledger_key()?.public().kid());
+    say!("ledger    {} opened, {} entry", head.origin, head.signed.size);
+    say!("key       {}", KeyStore::new(&args.data).first_ledger_key()?.public().kid());
     if made {
-        println!(
+        say!(
             "registrar {} (key in {})",
             args.registrar,
             args.data.join(REGISTRAR_KEY_FILE).display()
         );
     } else {
-        println!("registrar {}", args.registrar);
+        say!("registrar {}", args.registrar);
     }
-    println!("trust     {}", args.data.join(TRUST_FILE).display());
-    println!("next      greffe serve --data {}", args.data.display());
+    say!("trust     {}", args.data.join(TRUST_FILE).display());
+    say!("next      greffe serve --data {}", args.data.display());
     ledger.shutdown().await;
     Ok(())
 }

@@ -59,6 +59,6 @@ pub fn run(args: Args) -> Result<(), CliError> {
         (None, Some(_)) => {}
         (None, None) => shown["private_key"] = key.to_pem().into(),
     }
-    println!("{}", serde_json::to_string_pretty(&shown).unwrap_or_default());
+    say!("{}", serde_json::to_string_pretty(&shown).unwrap_or_default());
     Ok(())
 }

@@ -16,6 +16,6 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     let ledger = Ledger::open(&directory).await?;
     let rebuilt = Local::rebuild(&ledger, &directory).await;
     ledger.shutdown().await;
-    println!("projections rebuilt up to {} entries", rebuilt?);
+    say!("projections rebuilt up to {} entries", rebuilt?);
     Ok(())
 }

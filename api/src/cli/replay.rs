@@ -95,16 +95,16 @@ pub async fn play(client: Client, cases: Vec<Case>) -> Result<Report, CliError> 
 
 fn show(report: &Report, format: Format) -> Result<(), CliError> {
     match format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(report).unwrap_or_default()),
+        Format::Json => say!("{}", serde_json::to_string_pretty(report).unwrap_or_default()),
         Format::Text => {
             for outcome in report.failed() {
-                println!("FAILED {}:{} ({})", outcome.file, outcome.line, outcome.ask);
+                say!("FAILED {}:{} ({})", outcome.file, outcome.line, outcome.ask);
                 for difference in &outcome.differences {
-                    println!("  {difference}");
+                    say!("  {difference}");
                 }
             }
             let failed = report.failed().count();
-            println!(
+            say!(
                 "{} filings recorded, {} expectations hold, {failed} fail",
                 report.filings,
                 report.expectations.len() - failed

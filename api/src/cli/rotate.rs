@@ -13,7 +13,7 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<(), CliError> {
     let ledger = Ledger::open(&args.place.directory()?).await?;
     let receipt = ledger.rotate_key().await?;
-    println!(
+    say!(
         "entry {} names the new key; trust.json still names the first, and stays valid",
         receipt.position
     );

@@ -46,7 +46,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     let ledger = Ledger::open(&directory).await?;
     let listener = bind(listen).await?;
     let at = listener.local_addr().unwrap_or(listen);
-    println!("{} ({} entries) on http://{at}", ledger.origin(), ledger.size());
+    say!("{} ({} entries) on http://{at}", ledger.origin(), ledger.size());
     serve_until_told(ledger, &directory, listener, settings.limits()).await
 }
 

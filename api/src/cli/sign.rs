@@ -30,7 +30,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<(), CliError> {
     let key = read_key(&args.key)?;
-    println!("{}", sign_file(&args.filing, &key, &args.aud, args.jti, args.iat)?);
+    say!("{}", sign_file(&args.filing, &key, &args.aud, args.jti, args.iat)?);
     Ok(())
 }
 

@@ -12,9 +12,6 @@ use greffe_domain::verdict::{Finding, Verdict};
 
 use crate::reason::Reason;
 
-/// Reads what the other rules left open by date, those undecided included.
-const READS_THE_OTHERS: &str = "DATE-UNCERTAIN";
-
 /// Whether every rule was run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejudged {
@@ -45,7 +42,7 @@ pub fn rejudge(
         }
         return Err(difference(recorded, &judged));
     }
-    let is_open = |f: &&Finding| undecided.contains(&f.code) || f.code.as_str() == READS_THE_OTHERS;
+    let is_open = |f: &&Finding| undecided.contains(&f.code);
     let decided = |v: &Verdict| -> Vec<Finding> {
         v.findings.iter().filter(|f| !is_open(f)).cloned().collect()
     };

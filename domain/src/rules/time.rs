@@ -182,7 +182,7 @@ fn regularised(q: &Question<'_>, out: &mut Findings) {
 fn date_uncertain(q: &Question<'_>, out: &mut Findings) {
     // It reads what the others found, so it is no more decided than they are.
     if out.any_undecided() {
-        out.undecided();
+        return out.undecided();
     }
     let open = out.open_by_date();
     let regimes_differ = match (q.days.earliest, q.days.latest) {

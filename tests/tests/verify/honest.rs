@@ -4,9 +4,10 @@ use greffe_domain::event::ClockKind;
 use greffe_domain::filing::{Disclosures, UnverifiedFiling};
 use greffe_domain::key::{SecretKey, simulated_party_key};
 use greffe_domain::kind::Kind;
+use greffe_domain::refusal::RefusalCode;
 use greffe_domain::sdjwt;
 use greffe_domain::seal::SealError;
-use greffe_tests::ledger::{Draft, Leave};
+use greffe_tests::ledger::{Draft, Force, Leave};
 use greffe_tests::sample;
 use greffe_verify::Reason;
 use serde_json::json;
@@ -140,7 +141,11 @@ fn an_erased_value_disclosed_again_later_is_broken() {
         sdjwt::sign(&payload, sdjwt::TYP_FILING, &key),
         filing.disclosures[0].encoded()
     );
-    let position = ledger.submit(&again).expect("the domain does not look at erasures")[0];
+    let refusal = ledger.submit(&again).expect_err("erased stays erased");
+    assert_eq!(refusal.code, RefusalCode::DisclosureUnexpected);
+    // An operator who records it all the same.
+    let force = Force { items: None, tamper: None };
+    let position = ledger.force(&again, key.public(), &force)[0];
     assert_broken!(&ledger, &ledger.export(), position, Reason::DisclosureErased);
 }
 
