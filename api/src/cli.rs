@@ -63,7 +63,7 @@ enum Command {
     /// Play case files and check what they expect.
     Replay(replay::Args),
     /// Ask who saw what, under which basis.
-    Ask(ask::Args),
+    Ask(Box<ask::Args>),
     /// Write a ledger as lines that greffe-verify checks.
     Export(export::Args),
     /// Re-check every stored byte.
@@ -281,7 +281,7 @@ pub fn run() -> ExitCode {
             Command::File(args) => blocking(|| file::run(args)).await,
             Command::Check(args) => blocking(|| check::run(args)).await,
             Command::Replay(args) => replay::run(args).await,
-            Command::Ask(args) => ask::run(args).await,
+            Command::Ask(args) => ask::run(*args).await,
             Command::Export(args) => export::run(args).await,
             Command::Fsck(args) => fsck::run(args).await,
             Command::Rebuild(args) => rebuild::run(args).await,

@@ -107,7 +107,7 @@ pub struct LedgerOpened {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    LedgerOpened(LedgerOpened),
+    LedgerOpened(Box<LedgerOpened>),
     /// The next entries are signed by this key; this one still by the former.
     LedgerKeyRotated {
         ledger_key: PublicKey,
@@ -182,7 +182,7 @@ impl Event {
         }
         let data = &event["data"];
         match event_type {
-            EventType::LedgerOpened => Ok(Event::LedgerOpened(LedgerOpened {
+            EventType::LedgerOpened => Ok(Event::LedgerOpened(Box::new(LedgerOpened {
                 origin: text(data, "origin")?,
                 ledger_key: jwk(&data["ledger_key"])?,
                 registrar: text(&data["registrar"], "party")?,
@@ -196,7 +196,7 @@ impl Event {
                     .as_str()
                     .and_then(Timestamp::parse)
                     .ok_or_else(|| err("`opened_at`"))?,
-            })),
+            }))),
             EventType::LedgerKeyRotated => {
                 Ok(Event::LedgerKeyRotated { ledger_key: jwk(&data["ledger_key"])? })
             }

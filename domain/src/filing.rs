@@ -384,9 +384,8 @@ fn is_machine_made(name: &str) -> bool {
 fn personal_data_in_clear(value: &Value, pointer: &mut String, errors: &mut Vec<FieldError>) {
     let depth = pointer.len();
     match value {
-        Value::String(text) => {
-            if identifier::find_personal_data(text).is_some() {
-                errors.push(FieldError {
+        Value::String(text) if identifier::find_personal_data(text).is_some() => {
+            errors.push(FieldError {
                     pointer: pointer.clone(),
                     code: C::PersonalDataInClear,
                     detail: Words::new(
@@ -394,7 +393,6 @@ fn personal_data_in_clear(value: &Value, pointer: &mut String, errors: &mut Vec<
                         "this text holds a social-security number, an e-mail address or a telephone number; remove it",
                     ),
                 });
-            }
         }
         Value::Array(values) => {
             for (i, value) in values.iter().enumerate() {

@@ -30,7 +30,7 @@ fn luhn(digits: impl DoubleEndedIterator<Item = u32>) -> bool {
             (_, twice) => twice,
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// SIREN: nine digits whose Luhn sum is right.

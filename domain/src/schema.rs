@@ -779,7 +779,7 @@ impl Checker<'_> {
                 ),
             },
             Shape::Edtf => {
-                if !text.is_some_and(|t| Edtf::parse(t).is_ok()) {
+                if text.is_none_or(|t| Edtf::parse(t).is_err()) {
                     fault(
                         self.errors,
                         at,

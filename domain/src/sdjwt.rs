@@ -308,13 +308,13 @@ pub fn conceal(
     salts: &mut dyn FnMut() -> [u8; 16],
 ) -> (Value, Vec<Disclosure>) {
     let mut disclosures = Vec::new();
-    let value = conceal_below(value, &mut Vec::new(), is_concealed, salts, &mut disclosures);
+    let value = conceal_below(value, &[], is_concealed, salts, &mut disclosures);
     (value, disclosures)
 }
 
 fn conceal_below(
     value: Value,
-    path: &mut Vec<PathStep<'_>>,
+    path: &[PathStep<'_>],
     is_concealed: &dyn Fn(&[PathStep<'_>]) -> bool,
     salts: &mut dyn FnMut() -> [u8; 16],
     disclosures: &mut Vec<Disclosure>,
@@ -324,14 +324,14 @@ fn conceal_below(
             let mut kept = Map::new();
             let mut digests = Vec::new();
             for (name, value) in members {
-                let mut path: Vec<PathStep<'_>> = path.clone();
+                let mut path: Vec<PathStep<'_>> = path.to_vec();
                 path.push(PathStep::Member(&name));
                 if is_concealed(&path) {
                     let disclosure = Disclosure::new(&salts(), Some(&name), value);
                     digests.push(disclosure.digest.clone());
                     disclosures.push(disclosure);
                 } else {
-                    let value = conceal_below(value, &mut path, is_concealed, salts, disclosures);
+                    let value = conceal_below(value, &path, is_concealed, salts, disclosures);
                     kept.insert(name, value);
                 }
             }
@@ -346,7 +346,7 @@ fn conceal_below(
             .into_iter()
             .enumerate()
             .map(|(i, value)| {
-                let mut path: Vec<PathStep<'_>> = path.clone();
+                let mut path: Vec<PathStep<'_>> = path.to_vec();
                 path.push(PathStep::Index(i));
                 if is_concealed(&path) {
                     let disclosure = Disclosure::new(&salts(), None, value);
@@ -354,7 +354,7 @@ fn conceal_below(
                     disclosures.push(disclosure);
                     json!({"...": digest})
                 } else {
-                    conceal_below(value, &mut path, is_concealed, salts, disclosures)
+                    conceal_below(value, &path, is_concealed, salts, disclosures)
                 }
             })
             .collect(),
@@ -388,10 +388,10 @@ pub fn reveal(value: &Value, disclosures: &[Disclosure]) -> Result<Value, Refusa
     }
 }
 
-fn reveal_below<'v, 'd>(
+fn reveal_below<'v>(
     value: &'v Value,
     at: &mut String,
-    by_digest: &mut HashMap<&str, &'d Disclosure>,
+    by_digest: &mut HashMap<&str, &Disclosure>,
     seen: &mut HashSet<&'v str>,
 ) -> Result<Value, Refusal> {
     let depth = at.len();

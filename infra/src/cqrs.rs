@@ -107,6 +107,7 @@ pub struct StagedEvent {
 
 type StreamKey = (StreamType, String);
 
+#[derive(Clone)]
 struct Slot {
     version: u64,
     state: Arc<dyn Any + Send + Sync>,
@@ -118,7 +119,7 @@ pub struct Staging {
     slots: HashMap<StreamKey, Slot>,
     staged: Vec<StagedEvent>,
     /// Streams changed since the last mark, with what they were, to undo a refused filing.
-    undo: Vec<(StreamKey, Option<(u64, Arc<dyn Any + Send + Sync>)>)>,
+    undo: Vec<(StreamKey, Option<Slot>)>,
 }
 
 impl Staging {
@@ -132,7 +133,7 @@ impl Staging {
         self.staged.truncate(staged);
         while let Some((key, before)) = self.undo.pop() {
             match before {
-                Some((version, state)) => self.slots.insert(key, Slot { version, state }),
+                Some(slot) => self.slots.insert(key, slot),
                 None => self.slots.remove(&key),
             };
         }
@@ -200,7 +201,7 @@ impl Staging {
     /// Stages an event of the ledger's own.
     pub fn stage_ledger_event(&mut self, id: &str, event: Event) {
         let key = (StreamType::Ledger, id.to_owned());
-        let before = self.slots.get(&key).map(|s| (s.version, Arc::clone(&s.state)));
+        let before = self.slots.get(&key).cloned();
         self.count_ledger_event(id);
         let version = self.slots[&key].version;
         self.undo.push((key, before));
@@ -294,7 +295,7 @@ impl<A: Adaptable> EventStore<Adapter<A>> for LedgerEventStore {
         let slot = Slot { version: last, state: Arc::new(aggregate.0) };
         let key = (A::TYPE, id);
         let before = staging.slots.insert(key.clone(), slot);
-        staging.undo.push((key, before.map(|s| (s.version, s.state))));
+        staging.undo.push((key, before));
         Ok(committed)
     }
 }

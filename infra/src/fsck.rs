@@ -566,14 +566,14 @@ mod tests {
         }
 
         fn opening(&mut self) {
-            let opened = Event::LedgerOpened(LedgerOpened {
+            let opened = Event::LedgerOpened(Box::new(LedgerOpened {
                 origin: ORIGIN.to_owned(),
                 ledger_key: self.key.public().clone(),
                 registrar: "greffe".to_owned(),
                 registrar_key: simulated_party_key("greffe").public().clone(),
                 clock: ClockKind::Simulated,
                 opened_at: Timestamp::from_micros(1_700_000_000_000_000),
-            });
+            }));
             let mut event = Vec::new();
             opened.write_canonical(&mut event);
             let stream =

@@ -365,7 +365,7 @@ impl Ledger {
         let key = keys.next_ledger_key().map_err(not_recorded)?;
         let kid = key.public().kid().to_owned();
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Rotate { key, reply })?;
+        self.send(Job::Rotate { key: Box::new(key), reply })?;
         let mut receipts = answer.await.unwrap_or_else(|_| Err(gone()))?;
         // The entry is recorded; its key's file is put in place now or at the next start.
         keys.ledger_key(&kid).map_err(|fault| SubmitError::Unknown(Arc::new(fault)))?;
@@ -439,7 +439,7 @@ pub async fn open_ledger(
     opened: LedgerOpened,
 ) -> Result<(), OpenError> {
     let (origin, time) = (opened.origin.clone(), opened.opened_at);
-    let event = Event::LedgerOpened(opened);
+    let event = Event::LedgerOpened(Box::new(opened));
     let stream = StreamRef { id: "ledger".to_owned(), kind: StreamType::Ledger, version: 1 };
     let leaf = PendingEntry {
         event: &event,

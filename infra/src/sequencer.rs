@@ -68,7 +68,7 @@ pub enum Job {
     /// Record these, all or none.
     Record { filings: Vec<Arc<Filing>>, reply: Reply },
     /// Sign with this key from the next entry on.
-    Rotate { key: SecretKey, reply: Reply },
+    Rotate { key: Box<SecretKey>, reply: Reply },
 }
 
 /// What readers see: only what is durable.
@@ -210,7 +210,6 @@ fn corrupt(attempted: &str, position: Position, why: &str) -> Fault {
 }
 
 impl Sequencer {
-    #[expect(clippy::too_many_arguments, reason = "called once, by the ledger that owns them")]
     pub fn new(
         store: Arc<dyn Store>,
         clock: Clock,
@@ -256,10 +255,11 @@ impl Sequencer {
     }
 
     async fn serve(&mut self, group: Vec<Job>) {
-        if !self.read_only && self.doubt.is_some() {
-            if let Err(fault) = self.reload().await {
-                return refuse_all(group, &Arc::new(fault));
-            }
+        if !self.read_only
+            && self.doubt.is_some()
+            && let Err(fault) = self.reload().await
+        {
+            return refuse_all(group, &Arc::new(fault));
         }
         if self.read_only {
             for job in group {
@@ -282,7 +282,7 @@ impl Sequencer {
             let (outcome, reply) = match job {
                 Job::Rotate { key, reply } => {
                     let outcome = self.stage_rotation(&key, &mut batch);
-                    self.next_key = outcome.is_ok().then_some(key);
+                    self.next_key = outcome.is_ok().then_some(*key);
                     (outcome.map(|()| vec![Awaited::Staged(staged_before, batch.len())]), reply)
                 }
                 Job::Record { filings: job, reply } => {

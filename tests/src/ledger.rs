@@ -167,14 +167,14 @@ impl TestLedger {
             link: Hash32::ZERO,
             drawn: 0,
         };
-        let opened = Event::LedgerOpened(LedgerOpened {
+        let opened = Event::LedgerOpened(Box::new(LedgerOpened {
             origin: ledger.origin.clone(),
             ledger_key: ledger.key.public().clone(),
             registrar: REGISTRAR.to_owned(),
             registrar_key: simulated_party_key(REGISTRAR).public().clone(),
             clock,
             opened_at: ledger.now,
-        });
+        }));
         ledger.append_own(opened, None);
         ledger
     }

@@ -232,14 +232,14 @@ const EVENTS: &str = "events.json";
 fn one_event_of(event_type: EventType) -> Event {
     let key = |party: &str| simulated_party_key(party).public().clone();
     match event_type {
-        EventType::LedgerOpened => Event::LedgerOpened(LedgerOpened {
+        EventType::LedgerOpened => Event::LedgerOpened(Box::new(LedgerOpened {
             origin: "registre.example/absences".to_owned(),
             ledger_key: key("ledger"),
             registrar: "greffe".to_owned(),
             registrar_key: key("greffe"),
             clock: ClockKind::Simulated,
             opened_at: Timestamp::parse("2026-11-21T20:00:00Z").expect("an instant"),
-        }),
+        })),
         EventType::LedgerKeyRotated => Event::LedgerKeyRotated { ledger_key: key("ledger 2") },
         _ => {
             let access =

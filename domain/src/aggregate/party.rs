@@ -67,8 +67,8 @@ impl Party {
         let register = command.register();
         let pointer = command.pointer("/kid");
         match register.key(kid) {
-            Some((owner, _, key)) if owner == party => match key.revoked {
-                Some(position) => {
+            Some((owner, _, key)) if owner == party => {
+                if let Some(position) = key.revoked {
                     return Err(Refusal::forbidden_by(
                         position,
                         C::AlreadyRevoked,
@@ -76,8 +76,7 @@ impl Party {
                         format!("this key has been revoked since entry {position}"),
                     ));
                 }
-                None => {}
-            },
+            }
             _ => {
                 return Err(Refusal::at(
                     pointer,

@@ -163,7 +163,7 @@ impl SqliteStore {
     /// Opens it as on a disk with room for so many pages only.
     #[cfg(any(test, feature = "contract"))]
     pub fn open_with_room(directory: &Path, pages: u32) -> Result<Self, Fault> {
-        let options = WriterOptions { max_pages: Some(pages), ..WriterOptions::default() };
+        let options = WriterOptions { max_pages: Some(pages) };
         Self::open_writer(directory, None, options)
     }
 

@@ -137,7 +137,11 @@ async fn the_same_bytes_give_the_same_receipts_and_are_recorded_once() {
 
     let size = ledger.size().0;
     let twin = sign(access("cnamts", "suivi", 3));
-    let answers = together(&ledger, &[&[twin.clone()], &[twin.clone()], &[twin.clone()]]).await;
+    let answers = together(
+        &ledger,
+        &[std::slice::from_ref(&twin), std::slice::from_ref(&twin), std::slice::from_ref(&twin)],
+    )
+    .await;
     let receipts: HashSet<String> =
         answers.into_iter().map(|a| shown(&a.expect("recorded"))).collect();
     assert_eq!(receipts.len(), 1);
@@ -178,8 +182,11 @@ async fn a_name_freed_by_an_undone_lot_is_free_in_the_same_group() {
     let (ledger, store) = settled().await;
     let name = sign(access("cnamts", "suivi", 1));
     let bad = sign(declaration("cnamts", "suivi"));
-    let answers =
-        together(&ledger, &[&[name.clone(), bad.clone()], &[name.clone()], &[name.clone()]]).await;
+    let answers = together(
+        &ledger,
+        &[&[name.clone(), bad.clone()], std::slice::from_ref(&name), std::slice::from_ref(&name)],
+    )
+    .await;
     assert!(matches!(&answers[0], Err(SubmitError::Refused(r)) if r.code == C::AlreadyExists));
     let positions: HashSet<u64> =
         answers[1..].iter().map(|a| a.as_ref().expect("recorded")[0].position.0).collect();

@@ -69,7 +69,7 @@ fn changing_one_expectation_makes_its_affair_fail_and_names_the_line() {
             .iter()
             .enumerate()
             .filter_map(|(i, line)| Some((i, spoiled(line)?)))
-            .last()
+            .next_back()
             .expect("an expectation");
         let mut changed: Vec<String> = lines.iter().map(|l| (*l).to_owned()).collect();
         changed[index] = bad;
