@@ -163,7 +163,11 @@ impl SqliteStore {
     /// Opens it as on a disk with room for so many pages only.
     #[cfg(any(test, feature = "contract"))]
     pub fn open_with_room(directory: &Path, pages: u32) -> Result<Self, Fault> {
-        let options = WriterOptions { max_pages: Some(pages) };
+        let options = WriterOptions {
+            max_pages: Some(pages),
+            #[cfg(test)]
+            failing_commits: Arc::default(),
+        };
         Self::open_writer(directory, None, options)
     }
 
