@@ -66,7 +66,10 @@ macro_rules! code_list {
             pub const LIST: &'static str = $list;
 
             fn terms() -> &'static [Term] {
-                &CODELISTS.lists[$list]
+                // Found once: rules ask for codes at every access.
+                static TERMS: LazyLock<&'static [Term]> =
+                    LazyLock::new(|| CODELISTS.lists[$list].as_slice());
+                *TERMS
             }
 
             /// The published code for this text, or `None`.

@@ -15,7 +15,7 @@ pub mod purpose;
 pub mod regime;
 pub mod time;
 
-use crate::body::{Access, Declaration, RecordRuling, RenderDecision};
+use crate::body::{Access, Declaration, RecordRuling, RecordStatement, RenderDecision};
 use crate::date::{Certainty, Interval, LegalDate, Timestamp};
 use crate::kind::StreamType;
 use crate::register::{Experiment, Fact, InForce, Processing, View, in_force};
@@ -162,8 +162,8 @@ impl<'a> Question<'a> {
         })
     }
 
-    /// Positions of statements that claim the fact holds (`true`) or does not.
-    pub fn claims(&self, code: &str, holds: bool) -> Vec<u64> {
+    /// Statements about the processing, the experiment and the access itself.
+    pub fn statements(&self) -> impl Iterator<Item = &'a Fact<RecordStatement>> {
         let about_experiment = self
             .experiment
             .map(|(id, _)| self.view.about(StreamType::Experiment, id).statements())
@@ -174,10 +174,13 @@ impl<'a> Question<'a> {
             .unwrap_or_default();
         let about_processing =
             self.view.about(StreamType::Processing, &self.access.processing).statements();
-        let mut positions: Vec<u64> = about_processing
-            .iter()
-            .chain(about_experiment)
-            .chain(about_access)
+        about_processing.iter().chain(about_experiment).chain(about_access)
+    }
+
+    /// Positions of statements that claim the fact holds (`true`) or does not.
+    pub fn claims(&self, code: &str, holds: bool) -> Vec<u64> {
+        let mut positions: Vec<u64> = self
+            .statements()
             .filter(|s| s.data.claims.iter().any(|c| c.fact == *code && c.holds == holds))
             .map(|s| s.position)
             .collect();

@@ -152,14 +152,14 @@ fn subject_to_appeal(q: &Question<'_>, out: &mut Findings) {
 }
 
 fn conflicting_statements(q: &Question<'_>, out: &mut Findings) {
-    let mut positions = Vec::new();
-    for code in RuleCode::all() {
-        let (yes, no) = (q.claims(code.as_str(), true), q.claims(code.as_str(), false));
-        if !yes.is_empty() && !no.is_empty() {
-            positions.extend(yes);
-            positions.extend(no);
-        }
-    }
+    let said: Vec<(RuleCode, bool, u64)> = q
+        .statements()
+        .flat_map(|s| s.data.claims.iter().map(|c| (c.fact, c.holds, s.position)))
+        .collect();
+    let contradicted = |(code, holds, _): &&(RuleCode, bool, u64)| {
+        said.iter().any(|o| o.0 == *code && o.1 != *holds)
+    };
+    let positions: Vec<u64> = said.iter().filter(contradicted).map(|s| s.2).collect();
     if !positions.is_empty() {
         out.fire(Fired::uncertain(positions));
     }
