@@ -4,6 +4,8 @@
 mod architecture;
 #[path = "../canonical.rs"]
 mod canonical;
+#[path = "../oracle/mod.rs"]
+mod oracle;
 #[path = "../recompute.rs"]
 mod recompute;
 #[path = "../rules.rs"]
