@@ -173,8 +173,9 @@ fn generalisation(
     let mut words = serde_json::Map::new();
     for finding in &found {
         let code = finding.code.as_str();
-        if let Some((fr, en)) = super::queries::reason(code, &greffe_domain::rules::CURRENT) {
-            words.insert(code.to_owned(), lang.pick(fr, en).into());
+        let rulebook = &greffe_domain::rules::CURRENT;
+        if let Some(reason) = super::queries::reason(code, rulebook, lang) {
+            words.insert(code.to_owned(), reason.into());
         }
     }
     Ok(axum::Json(json!({"findings": found, "judged_at": size, "reasons": words})))
