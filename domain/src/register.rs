@@ -777,21 +777,47 @@ pub struct InForce<'a, T> {
     pub certain: bool,
 }
 
-/// See [`View::in_force`]. A later fact replaces an earlier one.
+/// See [`View::in_force`].
 pub fn in_force<'a, T>(
     facts: impl Iterator<Item = &'a Fact<T>>,
     days: &Interval,
 ) -> InForce<'a, T> {
     let mut facts: Vec<_> =
         facts.map(|f| (f.precedes(days), f)).filter(|(c, _)| *c != Certainty::No).collect();
-    // Order of validity; what is recorded later wins among equals.
-    facts.sort_by_key(|(_, f)| (f.at.latest, f.at.earliest, f.position));
-    let last_certain = facts.iter().rposition(|(c, _)| *c == Certainty::Yes);
-    let from = last_certain.unwrap_or(0);
+    retain_last(&mut facts, |(precedes, f)| (f.at, *precedes, f.position));
     InForce {
-        facts: facts.into_iter().skip(from).map(|(_, f)| f).collect(),
-        certain: last_certain.is_some(),
+        certain: facts.iter().any(|(c, _)| *c == Certainty::Yes),
+        facts: facts.into_iter().map(|(_, f)| f).collect(),
     }
+}
+
+/// Of facts that replace one another, leaves those that may be the last before an access,
+/// in order of validity.
+///
+/// `key`: the days of a fact, whether it came before the access, its position. Another fact
+/// replaces one if it certainly came before the access, and certainly after that one; of
+/// two said of the same days, the one recorded later is the later (ADR 0021). Where the
+/// order is not known, both remain.
+pub fn retain_last<F>(facts: &mut Vec<F>, key: impl Fn(&F) -> (Interval, Certainty, u64)) {
+    facts.sort_by_key(|f| {
+        let (days, _, position) = key(f);
+        (days.latest.is_none(), days.latest, days.earliest, position)
+    });
+    let keys: Vec<_> = facts.iter().map(key).collect();
+    let certain = || keys.iter().filter(|(_, precedes, _)| *precedes == Certainty::Yes);
+    let last_start = certain().filter_map(|(days, ..)| days.earliest).max();
+    let mut index = 0;
+    facts.retain(|_| {
+        let (days, ..) = keys[index];
+        index += 1;
+        let followed = matches!((days.latest, last_start), (Some(l), Some(s)) if l < s);
+        // The same days stand side by side.
+        let said_again = keys[index..]
+            .iter()
+            .take_while(|(other, ..)| *other == days)
+            .any(|(_, precedes, _)| *precedes == Certainty::Yes);
+        !followed && !said_again
+    });
 }
 
 impl<T> InForce<'_, T> {
@@ -851,8 +877,9 @@ impl Declaration {
     }
 }
 
-/// First day after `start` on which a minimum duration has run, if `start` is known.
+/// First day on which a minimum duration may have run, counted from the earliest start;
+/// `None` if the start has no beginning, and then any day may be.
 pub fn minimum_end(start: &Interval, minimum_days: i64) -> Option<LegalDate> {
     let days = i32::try_from(minimum_days).ok()?;
-    start.latest.map(|latest| latest.add_days(days))
+    start.earliest.map(|earliest| earliest.add_days(days))
 }

@@ -1,11 +1,10 @@
 //! Experiments: was the site in it, above its threshold, within its term?
 
 use super::{ALL, Findings, Fired, Group, Question, Rule, purpose, regime::HEADCOUNT_FRESH};
-use crate::body::LaunchExperiment;
-use crate::date::{Certainty, Interval};
-use crate::edtf::Edtf;
+use crate::body::{LaunchExperiment, Site};
+use crate::date::{Certainty, Interval, LegalDate};
 use crate::kind::StreamType;
-use crate::register::{Experiment, Fact, View, minimum_end};
+use crate::register::{Experiment, Fact, View, in_force, minimum_end};
 use crate::verdict::Severity::{Blocking, Major, Minor};
 use crate::vocabulary::Category;
 
@@ -124,7 +123,8 @@ fn category_outside_scope(q: &Question<'_>, out: &mut Findings) {
     }
     // A scope that lists only health data limits health data; measures and costs about
     // them are not motives.
-    let limits_all = scope.iter().any(|(_, c)| !c.is_special());
+    // The launch says which; a later expansion does not narrow it.
+    let limits_all = launched.data.categories.iter().any(|c| !c.is_special());
     let allowed = |category: &Category| {
         if !category.is_special() && !limits_all {
             return Certainty::Yes;
@@ -197,8 +197,8 @@ fn expansion_unrecorded(q: &Question<'_>, out: &mut Findings) {
 enum Headcount<'a> {
     /// Stated with the access, for the day of the access.
     Stated(i64),
-    /// From an enrolment: position, persons, the day it was counted.
-    Enrolled(u64, i64, Option<&'a Edtf>),
+    /// From the enrolments that may have been the last to count it, and not empty.
+    Enrolled(Vec<&'a Fact<Site>>),
     Unknown,
 }
 
@@ -211,30 +211,34 @@ fn headcount<'a>(q: &Question<'a>, experiment: &'a Experiment) -> Headcount<'a> 
         return Headcount::Stated(persons);
     }
     let Some(site) = site else { return Headcount::Unknown };
-    experiment
-        .enrolments(&site.id)
-        .rev()
-        .filter(|s| q.view.knows(s))
-        .find_map(|s| {
-            Some(Headcount::Enrolled(s.position, s.data.headcount?, s.data.headcount_on.as_ref()))
-        })
-        .unwrap_or(Headcount::Unknown)
+    // A later count replaces an earlier one from its own day on, so that a correction of
+    // the same day bears on all accesses since and a new count on none before it.
+    let counted =
+        experiment.enrolments(&site.id).filter(|s| q.view.knows(s) && s.data.headcount.is_some());
+    let last = in_force(counted, &q.days).facts;
+    if last.is_empty() { Headcount::Unknown } else { Headcount::Enrolled(last) }
+}
+
+/// What holds of each of several candidates, of which one is the right one.
+fn of_whichever(each: impl Iterator<Item = Certainty>) -> Certainty {
+    each.reduce(|a, b| if a == b { a } else { Certainty::Maybe }).unwrap_or(Certainty::No)
 }
 
 fn below_threshold(q: &Question<'_>, out: &mut Findings) {
     let Some((experiment, launched)) = launch(q) else { return };
     let Some(threshold) = launched.data.headcount_above else { return };
-    let (persons, position) = match headcount(q, experiment) {
-        Headcount::Stated(persons) => (persons, None),
-        Headcount::Enrolled(position, persons, _) => (persons, Some(position)),
+    // The threshold must be exceeded: 200 is not above 200.
+    let below = |persons: i64| if persons <= threshold { Certainty::Yes } else { Certainty::No };
+    let mut positions = vec![launched.position];
+    let so = match headcount(q, experiment) {
+        Headcount::Stated(persons) => below(persons),
+        Headcount::Enrolled(sites) => {
+            positions.extend(sites.iter().map(|s| s.position));
+            of_whichever(sites.iter().filter_map(|s| s.data.headcount).map(below))
+        }
         Headcount::Unknown => return,
     };
-    // The threshold must be exceeded: 200 is not above 200.
-    if persons <= threshold {
-        let mut positions = vec![launched.position];
-        positions.extend(position);
-        out.fire(Fired::contradicted(positions));
-    }
+    out.forbid(so, positions);
 }
 
 fn headcount_stale(q: &Question<'_>, out: &mut Findings) {
@@ -242,22 +246,25 @@ fn headcount_stale(q: &Question<'_>, out: &mut Findings) {
     if launched.data.headcount_above.is_none() {
         return;
     }
-    match headcount(q, experiment) {
-        Headcount::Stated(_) => {}
-        Headcount::Unknown => out.fire(Fired::uncertain(vec![launched.position])),
-        Headcount::Enrolled(position, _, None) => out.fire(Fired::uncertain(vec![position])),
-        Headcount::Enrolled(position, _, Some(counted)) => {
-            let last_fresh = Interval {
-                earliest: counted.interval().earliest.map(|d| d.add_days(HEADCOUNT_FRESH.days)),
-                latest: counted.interval().latest.map(|d| d.add_days(HEADCOUNT_FRESH.days)),
-            };
-            match last_fresh.over_before(&q.days) {
-                Certainty::Yes => out.fire(Fired::contradicted(vec![position])),
-                Certainty::Maybe => out.fire(Fired::dates_overlap(vec![position])),
-                Certainty::No => {}
-            }
-        }
+    let sites = match headcount(q, experiment) {
+        Headcount::Stated(_) => return,
+        Headcount::Unknown => return out.fire(Fired::uncertain(vec![launched.position])),
+        Headcount::Enrolled(sites) => sites,
+    };
+    let positions = sites.iter().map(|s| s.position).collect();
+    if sites.iter().all(|s| s.data.headcount_on.is_none()) {
+        return out.fire(Fired::uncertain(positions));
     }
+    let stale = |site: &&Fact<Site>| {
+        let Some(counted) = &site.data.headcount_on else { return Certainty::Maybe };
+        let later = |day: LegalDate| day.add_days(HEADCOUNT_FRESH.days);
+        let last_fresh = Interval {
+            earliest: counted.interval().earliest.map(later),
+            latest: counted.interval().latest.map(later),
+        };
+        last_fresh.over_before(&q.days)
+    };
+    out.forbid(of_whichever(sites.iter().map(stale)), positions);
 }
 
 fn unit_ambiguous(q: &Question<'_>, out: &mut Findings) {
@@ -283,25 +290,36 @@ fn over(view: View<'_>, experiment: &Experiment, days: &Interval) -> (Certainty,
     for end in view.known(&experiment.ends) {
         note(end.precedes(days), end.position);
     }
-    // The last term recorded, unless it was extended.
-    let extended = view
-        .known(&experiment.expansions)
+    // The last term said before the access; one said after it extends nothing.
+    let extended =
+        in_force(view.known(&experiment.expansions).iter().filter(|e| e.data.end.is_some()), days);
+    let launched = view.known(&experiment.launches).last();
+    let mut terms: Vec<(u64, Interval)> = extended
+        .facts
         .iter()
-        .rev()
-        .find_map(|e| Some((e.position, e.data.end.as_ref()?.interval())));
-    if let Some(launched) = view.known(&experiment.launches).last() {
-        let term =
-            extended.or_else(|| Some((launched.position, launched.data.end.as_ref()?.interval())));
-        match (term, launched.data.minimum_days) {
-            (Some((position, end)), _) => note(end.over_before(days), position),
-            (None, Some(minimum)) => {
-                if let Some(floor) = minimum_end(&launched.data.start.interval(), minimum)
-                    && Interval::day(floor).strictly_before(days) != Certainty::No
-                {
-                    note(Certainty::Maybe, launched.position);
-                }
-            }
-            (None, None) => {}
+        .filter_map(|e| Some((e.position, e.data.end.as_ref()?.interval())))
+        .collect();
+    let first = launched.and_then(|l| Some((l.position, l.data.end.as_ref()?.interval())));
+    let mut unlimited = false;
+    if !extended.certain {
+        terms.extend(first);
+        unlimited = first.is_none();
+    }
+    let past: Vec<Certainty> = terms.iter().map(|(_, end)| end.over_before(days)).collect();
+    let open = unlimited.then_some(Certainty::No);
+    let over = of_whichever(past.iter().copied().chain(open));
+    for ((position, _), past) in terms.iter().zip(&past) {
+        if over != Certainty::No && *past != Certainty::No {
+            note(over, *position);
+        }
+    }
+    if let Some(launched) = launched
+        && let Some(minimum) = launched.data.minimum_days
+        && terms.is_empty()
+    {
+        let floor = minimum_end(&launched.data.start.interval(), minimum);
+        if floor.is_none_or(|floor| days.latest.is_none_or(|last| floor <= last)) {
+            note(Certainty::Maybe, launched.position);
         }
     }
     (certainty, positions)

@@ -1,12 +1,12 @@
 //! Formalities: was the processing filed with the authority as its regime required?
 
 use super::{
-    ALL, BEFORE_2018, Case, Findings, Fired, Group, Question, RGPD, Rule, regime, regime::Regime,
-    regime::Silence,
+    ALL, BEFORE_2018, Case, Findings, Fired, Group, Question, RGPD, Rule, decides, regime,
+    regime::Regime, regime::Silence, regime::Span, starts,
 };
-use crate::body::{FileFormality, ResidualRisk};
-use crate::date::{Certainty, Interval, LegalDate};
-use crate::register::{Fact, Processing, View};
+use crate::body::{Declaration, FileAssessment, FileFormality, PurposeOutcome, ResidualRisk};
+use crate::date::{Certainty, Interval};
+use crate::register::{Decision, Fact, Processing, View};
 use crate::verdict::Severity::{Blocking, Info, Major};
 use crate::vocabulary::FormalityKind;
 
@@ -219,9 +219,8 @@ fn wrong_formality(q: &Question<'_>, out: &mut Findings) {
     let fits = |f: &FormalityFact| {
         required.contains(&f.data.kind.as_str()) || f.data.kind.regime() == Some(Regime::Lil1978)
     };
-    if !filed.is_empty() && !filed.iter().any(|(_, f)| fits(f)) {
-        out.fire(Fired::contradicted(positions(&filed)));
-    }
+    let (right, wrong): (Vec<_>, Vec<_>) = filed.into_iter().partition(|(_, f)| fits(f));
+    out.forbid(any_of(&wrong).and(!any_of(&right)), positions(&wrong));
 }
 
 fn reference_missing(q: &Question<'_>, out: &mut Findings) {
@@ -238,103 +237,104 @@ fn reference_missing(q: &Question<'_>, out: &mut Findings) {
     }
 }
 
-/// What became of a formality that awaited an answer, for a purpose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    /// A decision, or the end of a delay in the applicant's favour.
-    Given,
-    Awaited,
-    /// The delay ran out, to the applicant's loss.
-    RejectedBySilence,
-    /// The delay may have run out: it could be renewed once.
-    Open,
+/// How a formality stood on the days of the access, for its purpose.
+pub struct Standing {
+    /// Filed, and needing no answer, or answered, or granted by silence.
+    pub acted: Certainty,
+    /// Filed, and neither answered nor settled by silence.
+    pub pending: Certainty,
+    /// Filed, and refused by silence.
+    pub rejected: Certainty,
 }
 
-/// The answer to a formality, for the purpose of the access and on its days.
-pub fn answer(q: &Question<'_>, filed: &FormalityFact) -> Answer {
-    let Some(awaited) = filed.data.kind.answer() else { return Answer::Given };
-    let decided = q.view.decisions_on(q.processing).any(|d| {
+/// Where a formality stood. A decision of the day of the access may have come after it, and
+/// silence may have been prolonged: both leave the answer open.
+pub fn standing(q: &Question<'_>, (filed, f): Filed<'_>) -> Standing {
+    let Some(awaited) = f.data.kind.answer() else {
+        return Standing { acted: filed, pending: Certainty::No, rejected: Certainty::No };
+    };
+    let answers = |d: &Decision| {
+        let data = &d.rendered.data;
+        let on_purpose = |o: &PurposeOutcome| o.purpose == q.access.purpose && decides(o.outcome);
         d.rendered.formal
-            && d.rendered.data.outcomes.iter().any(|o| o.purpose == q.access.purpose)
-            && match &d.rendered.data.formality {
-                Some(id) => *id == filed.data.formality,
+            && data.outcomes.iter().any(on_purpose)
+            && match &data.formality {
+                Some(id) => *id == f.data.formality,
                 // A decision that names no formality answers those filed before it.
-                None => filed.at.strictly_before(&d.rendered.at) != Certainty::No,
+                None => f.at.strictly_before(&d.rendered.at) != Certainty::No,
             }
-            && d.rendered.at.strictly_before(&q.days) != Certainty::No
-    });
-    if decided {
-        return Answer::Given;
-    }
-    let Some(delay) = awaited.delay else { return Answer::Awaited };
-    let (Some(first), Some(last)) = (filed.at.earliest, filed.at.latest) else {
-        return Answer::Awaited;
     };
-    let earliest_end = delay.plain.after(first);
-    let latest_end = delay.prolonged.after(last);
-    // A request still pending when the law changed is answered under the new law.
-    let overtaken = filed
-        .data
-        .kind
-        .regime()
-        .and_then(Regime::superseded_on)
-        .is_some_and(|change| change <= latest_end);
-    if overtaken {
-        return Answer::Awaited;
-    }
-    match past(latest_end, &q.days) {
-        Certainty::Yes => match awaited.silence {
-            Silence::TacitRejected => Answer::RejectedBySilence,
-            _ => Answer::Given,
-        },
-        _ if past(earliest_end, &q.days) == Certainty::No => Answer::Awaited,
-        _ => Answer::Open,
-    }
-}
-
-fn past(end: LegalDate, days: &Interval) -> Certainty {
-    Interval::day(end).over_before(days)
-}
-
-/// Formal formalities for the purpose, when all of them await an answer; else nothing.
-fn all_awaiting<'a>(q: &Question<'a>) -> Vec<(&'a FormalityFact, Answer)> {
-    let mut awaiting = Vec::new();
-    for (_, filed) in covering(q).filter(|(_, f)| f.formal) {
-        match answer(q, filed) {
-            Answer::Given => return Vec::new(),
-            answer => awaiting.push((filed, answer)),
+    let decided = q
+        .view
+        .decisions_on(q.processing)
+        .filter(|d| answers(d))
+        .map(|d| starts(&d.rendered, &q.days).1)
+        .fold(Certainty::No, Certainty::or);
+    let (silent, certainly_silent) = match awaited.delay {
+        Some(delay) => {
+            let ends = |span: Span| Interval {
+                earliest: f.at.earliest.map(|d| span.after(d)),
+                latest: f.at.latest.map(|d| span.after(d)),
+            };
+            let longest = ends(delay.prolonged);
+            // A request still pending when the law changed is answered under the new law.
+            let change = f.data.kind.regime().and_then(Regime::superseded_on);
+            let in_time = change.map_or(Certainty::Yes, |first| {
+                longest.on_or_before(&Interval::day(first.add_days(-1)))
+            });
+            let certainly = longest.over_before(&q.days).and(in_time);
+            let possibly = ends(delay.plain).over_before(&q.days).and(in_time);
+            let silent = match (certainly, possibly) {
+                (Certainty::Yes, _) => Certainty::Yes,
+                (_, Certainty::No) => Certainty::No,
+                _ => Certainty::Maybe,
+            };
+            (silent, certainly)
         }
+        None => (Certainty::No, Certainty::No),
+    };
+    let unanswered = filed.and(!decided);
+    let refuses = awaited.silence == Silence::TacitRejected;
+    let granted = if refuses { Certainty::No } else { silent };
+    Standing {
+        acted: filed.and(decided.or(granted)),
+        pending: unanswered.and(!silent),
+        rejected: if refuses { unanswered.and(certainly_silent) } else { Certainty::No },
     }
-    awaiting
 }
 
-/// Fires when the purpose rests only on requests that no answer has met.
-pub fn fire_if_awaited(q: &Question<'_>, out: &mut Findings) {
-    let awaiting = all_awaiting(q);
-    let at = |wanted: Answer| -> Vec<u64> {
-        awaiting.iter().filter(|(_, a)| *a == wanted).map(|(f, _)| f.position).collect()
-    };
-    let awaited = at(Answer::Awaited);
-    if !awaited.is_empty() {
-        out.fire(Fired::contradicted(awaited));
-    } else if !at(Answer::Open).is_empty() {
-        out.fire(Fired::uncertain(at(Answer::Open)));
+/// Whether something is so of a formal formality for the purpose while none was acted, and
+/// the formalities it is or may be so of.
+fn while_none_acted(
+    q: &Question<'_>,
+    pick: impl Fn(&Standing) -> Certainty,
+) -> (Certainty, Vec<u64>) {
+    let (mut so, mut acted, mut positions) = (Certainty::No, Certainty::No, Vec::new());
+    for filed in covering(q).filter(|(_, f)| f.formal) {
+        let standing = standing(q, filed);
+        let this = pick(&standing);
+        if this != Certainty::No {
+            positions.push(filed.1.position);
+        }
+        so = so.or(this);
+        acted = acted.or(standing.acted);
     }
+    (so.and(!acted), positions)
+}
+
+/// Whether the purpose rests only on requests that no answer has met.
+pub fn awaited(q: &Question<'_>) -> (Certainty, Vec<u64>) {
+    while_none_acted(q, |standing| standing.pending)
 }
 
 fn pending(q: &Question<'_>, out: &mut Findings) {
-    fire_if_awaited(q, out);
+    let (so, positions) = awaited(q);
+    out.forbid(so, positions);
 }
 
 fn silence_rejected(q: &Question<'_>, out: &mut Findings) {
-    let rejected: Vec<u64> = all_awaiting(q)
-        .into_iter()
-        .filter(|(_, a)| *a == Answer::RejectedBySilence)
-        .map(|(f, _)| f.position)
-        .collect();
-    if !rejected.is_empty() {
-        out.fire(Fired::contradicted(rejected));
-    }
+    let (so, positions) = while_none_acted(q, |standing| standing.rejected);
+    out.forbid(so, positions);
 }
 
 fn unknown(q: &Question<'_>, out: &mut Findings) {
@@ -367,30 +367,24 @@ fn receipt_not_approval(q: &Question<'_>, out: &mut Findings) {
 
 /// Whether the processing was regularly filed on the eve of 25 May 2018 (see
 /// `regime::ASSESSMENT_GRACE`).
-fn filed_before_2018(q: &Question<'_>) -> bool {
-    let eve = Interval::day(Regime::Rgpd2018.from());
-    q.view.known(&q.processing.formalities).iter().any(|f| {
-        f.formal
-            && matches!(f.data.kind.regime(), Some(Regime::Lil1978 | Regime::Lil2004))
-            && f.at.strictly_before(&eve) == Certainty::Yes
-    })
+fn filed_before_2018(q: &Question<'_>) -> Certainty {
+    let eve = Interval::day(Regime::Rgpd2018.from().add_days(-1));
+    q.view
+        .known(&q.processing.formalities)
+        .iter()
+        .filter(|f| {
+            f.formal && matches!(f.data.kind.regime(), Some(Regime::Lil1978 | Regime::Lil2004))
+        })
+        .map(|f| f.at.on_or_before(&eve))
+        .fold(Certainty::No, Certainty::or)
 }
 
 fn dpia_missing(q: &Question<'_>, out: &mut Findings) {
-    let high_risk: Vec<u64> = q
-        .declaration
-        .facts
-        .iter()
-        .filter(|f| f.data.high_risk == Some(true))
-        .map(|f| f.position)
-        .collect();
-    if high_risk.is_empty() {
-        return;
-    }
-    let grace = &regime::ASSESSMENT_GRACE;
-    if filed_before_2018(q) && q.days.latest.is_some_and(|last| last <= grace.last_day) {
-        return;
-    }
+    let is_high = |f: &Fact<Declaration>| f.data.high_risk == Some(true);
+    let needed = q.declaration.whether(is_high);
+    let risky = q.declaration.facts.iter().filter(|f| is_high(f)).map(|f| f.position).collect();
+    let grace = Interval::day(regime::ASSESSMENT_GRACE.last_day);
+    let in_grace = filed_before_2018(q).and(!grace.over_before(&q.days));
     let assessed = q
         .view
         .known(&q.processing.assessments)
@@ -399,25 +393,19 @@ fn dpia_missing(q: &Question<'_>, out: &mut Findings) {
         .map(|a| a.precedes(&q.days))
         .chain(formal(q, |kind| kind == *"F18-35-AIPD").into_iter().map(|(c, _)| c))
         .fold(Certainty::No, Certainty::or);
-    out.require(assessed, high_risk);
+    out.require(assessed.or(in_grace).or(!needed), risky);
 }
 
 fn prior_consultation_missing(q: &Question<'_>, out: &mut Findings) {
-    let risky: Vec<u64> = q
-        .view
-        .known(&q.processing.assessments)
-        .iter()
-        .filter(|a| {
-            a.precedes(&q.days) != Certainty::No
-                && a.data.residual_risk == ResidualRisk::High
-                && a.data.consulted_regulator != Some(true)
-        })
-        .map(|a| a.position)
-        .collect();
-    if !risky.is_empty() {
-        let consulted = formal(q, |kind| kind == *"F18-36-CONS");
-        out.require(any_of(&consulted), risky);
-    }
+    // The last assessment says what risk remains.
+    let last = q.view.in_force(&q.processing.assessments, &q.days);
+    let leaves_risk = |a: &Fact<FileAssessment>| {
+        a.data.residual_risk == ResidualRisk::High && a.data.consulted_regulator != Some(true)
+    };
+    let needed = last.whether(leaves_risk);
+    let risky = last.facts.iter().filter(|a| leaves_risk(a)).map(|a| a.position).collect();
+    let consulted = formal(q, |kind| kind == *"F18-36-CONS");
+    out.require(any_of(&consulted).or(!needed), risky);
 }
 
 fn nir_not_authorised(q: &Question<'_>, out: &mut Findings) {

@@ -1,8 +1,9 @@
 //! Information and consultation: did those concerned know beforehand?
 
 use super::{ALL, Findings, Fired, Group, Question, Rule, purpose::is_employer};
-use crate::body::Opinion;
+use crate::body::{Opinion, RecordConsultation};
 use crate::date::Certainty;
+use crate::register::Fact;
 use crate::verdict::Severity::{Blocking, Major};
 
 const GROUP: Group = Group::Information;
@@ -96,6 +97,11 @@ fn subjects_not_informed(q: &Question<'_>, out: &mut Findings) {
 
 fn callers_not_informed(q: &Question<'_>, out: &mut Findings) {
     if q.access.categories.iter().any(|c| *c == *"CALL-RECORDING") {
+        match q.established("CALLERS-NOT-INFORMED") {
+            Some((ruling, true)) => return out.fire(Fired::contradicted(vec![ruling])),
+            Some((_, false)) => return,
+            None => {}
+        }
         let (told, positions) = informed(q, &["I-CALLER-NOTICE"]);
         out.require(told, positions);
     }
@@ -121,7 +127,23 @@ fn works_council_not_consulted(q: &Question<'_>, out: &mut Findings) {
             positions.push(opinion.position);
         }
     }
+    for held in council_consultations(q).filter(|c| c.data.held) {
+        consulted = consulted.or(held.precedes(&q.days));
+        positions.push(held.position);
+    }
     out.require(consulted, positions);
+}
+
+/// What instruments say of consultations of the works council.
+fn council_consultations<'a>(
+    q: &Question<'a>,
+) -> impl Iterator<Item = &'a Fact<RecordConsultation>> {
+    let of_council =
+        |step: &str| matches!(step, "I-CE-CONSULTED" | "I-CE-OPINION-FAV" | "I-CE-OPINION-UNFAV");
+    q.about_processing
+        .consultations()
+        .iter()
+        .filter(move |c| c.formal && of_council(c.data.step.as_str()))
 }
 
 fn works_council_objected(q: &Question<'_>, out: &mut Findings) {
@@ -134,11 +156,18 @@ fn works_council_objected(q: &Question<'_>, out: &mut Findings) {
             positions.push(opinion.position);
         }
     }
-    match certainty {
-        Certainty::Yes => out.fire(Fired::contradicted(positions)),
-        Certainty::Maybe => out.fire(Fired::dates_overlap(positions)),
-        Certainty::No => {}
+    for against in council_consultations(q).filter(|c| {
+        c.data.held
+            && (c.data.outcome == Some(Opinion::Unfavourable)
+                || c.data.step == *"I-CE-OPINION-UNFAV")
+    }) {
+        let precedes = against.precedes(&q.days);
+        if precedes != Certainty::No {
+            certainty = certainty.or(precedes);
+            positions.push(against.position);
+        }
     }
+    out.forbid(certainty, positions);
 }
 
 fn concertation_missing(q: &Question<'_>, out: &mut Findings) {
@@ -155,7 +184,16 @@ fn concertation_missing(q: &Question<'_>, out: &mut Findings) {
         let is_concertation =
             |step: &str| matches!(step, "I-SOCIAL-PARTNERS" | "I-HEALTH-PROFESSION");
         for held in about.consultations().iter().filter(|c| is_concertation(c.data.step.as_str())) {
-            if !held.data.held {
+            // Held before the access after all: what was missing at first was made good.
+            let made_good = about
+                .consultations()
+                .iter()
+                .filter(|c| c.formal && c.data.held && c.data.step == held.data.step)
+                .map(|c| c.precedes(&q.days))
+                .fold(Certainty::No, Certainty::or);
+            if !held.data.held && made_good == Certainty::Maybe {
+                out.fire(Fired::dates_overlap(vec![held.position]));
+            } else if !held.data.held && made_good == Certainty::No {
                 let positions = vec![held.position];
                 // Said not to have taken place: by an instrument, or by somebody.
                 out.fire(if held.formal {

@@ -21,9 +21,11 @@ use crate::body::{
 };
 use crate::date::{Certainty, Interval, LegalDate, Timestamp};
 use crate::kind::StreamType;
-use crate::register::{AboutView, Decision, Experiment, Fact, InForce, Processing, View, in_force};
+use crate::register::{
+    AboutView, Decision, Experiment, Fact, InForce, Processing, View, in_force, retain_last,
+};
 use crate::verdict::{Evidence, Finding, Outcome, Severity, Verdict};
-use crate::vocabulary::RuleCode;
+use crate::vocabulary::{self, RuleCode};
 use regime::{Regime, ToCheck};
 
 /// One rule of the rulebook.
@@ -197,6 +199,11 @@ impl<'a> Question<'a> {
         positions
     }
 
+    /// Whether this decision was the one in force, there being others that may have been.
+    pub fn is_the_last(&self, decision: &InForceDecision<'_>) -> Certainty {
+        if self.decisions.len() == 1 { decision.precedes } else { Certainty::Maybe }
+    }
+
     pub fn formal_declaration(&self) -> bool {
         self.declaration.facts.iter().any(|f| f.formal)
     }
@@ -210,7 +217,10 @@ fn rulings_on<'a>(
 ) -> Vec<&'a Fact<RecordRuling>> {
     let mut rulings = view.rulings_on(processing, position);
     rulings.retain(|r| {
-        r.data.accesses.is_empty() || position.is_some_and(|p| r.data.accesses.contains(&p))
+        // What an observer says of a ruling describes it and establishes nothing.
+        r.formal
+            && (r.data.accesses.is_empty()
+                || position.is_some_and(|p| r.data.accesses.contains(&p)))
     });
     rulings
 }
@@ -228,6 +238,9 @@ fn decisions_in_force<'a>(
         .filter_map(|decision| {
             let rendered = &decision.rendered;
             let outcome = rendered.data.outcomes.iter().find(|o| o.purpose == purpose)?;
+            if !decides(outcome.outcome) {
+                return None;
+            }
             let voided = view.known(&decision.endings).iter().any(|e| {
                 e.formal
                     && e.data.how.is_retroactive()
@@ -236,9 +249,7 @@ fn decisions_in_force<'a>(
             if voided {
                 return None;
             }
-            let from = rendered.data.effective_from.as_ref();
-            let starts = from.map_or(rendered.at, |e| e.interval());
-            let precedes = starts.strictly_before(&case.days);
+            let (starts, precedes) = starts(rendered, &case.days);
             (precedes != Certainty::No).then_some(InForceDecision {
                 decision,
                 rendered,
@@ -248,10 +259,38 @@ fn decisions_in_force<'a>(
             })
         })
         .collect();
-    found.sort_by_key(|d| (d.starts.latest, d.starts.earliest, d.rendered.position));
-    // The last that certainly was in force, and those that may have replaced it.
-    let from = found.iter().rposition(|d| d.precedes == Certainty::Yes).unwrap_or(0);
-    found.split_off(from)
+    retain_last(&mut found, |d| (d.starts, d.precedes, d.rendered.position));
+    found
+}
+
+/// When a decision takes effect, and whether it had before an access on one of `days`: from
+/// the start of the day it names, or some time in the day it was rendered.
+pub fn starts(rendered: &Fact<RenderDecision>, days: &Interval) -> (Interval, Certainty) {
+    match &rendered.data.effective_from {
+        Some(from) => (from.interval(), from.interval().on_or_before(days)),
+        None => (rendered.at, rendered.at.strictly_before(days)),
+    }
+}
+
+fn accepts(outcome: vocabulary::Outcome) -> bool {
+    matches!(
+        outcome.as_str(),
+        "ACCEPTED"
+            | "ACCEPTED-CONDITIONS"
+            | "OPINION-FAVOURABLE"
+            | "TACIT-FAVOURABLE"
+            | "TACIT-ACCEPTED"
+    )
+}
+
+fn refuses(outcome: vocabulary::Outcome) -> bool {
+    matches!(outcome.as_str(), "REFUSED" | "REFUSED-AS-SUBMITTED" | "TACIT-REJECTED")
+}
+
+/// Whether an outcome answers a request: a receipt, a recorded undertaking or a
+/// recommendation does not, and takes no decision's place.
+pub fn decides(outcome: vocabulary::Outcome) -> bool {
+    accepts(outcome) || refuses(outcome) || outcome == *"OPINION-UNFAVOURABLE"
 }
 
 /// A decision on the purpose of an access, that may have been in force.
@@ -265,21 +304,11 @@ pub struct InForceDecision<'a> {
 
 impl InForceDecision<'_> {
     pub fn accepts(&self) -> bool {
-        matches!(
-            self.outcome.outcome.as_str(),
-            "ACCEPTED"
-                | "ACCEPTED-CONDITIONS"
-                | "OPINION-FAVOURABLE"
-                | "TACIT-FAVOURABLE"
-                | "TACIT-ACCEPTED"
-        )
+        accepts(self.outcome.outcome)
     }
 
     pub fn refuses(&self) -> bool {
-        matches!(
-            self.outcome.outcome.as_str(),
-            "REFUSED" | "REFUSED-AS-SUBMITTED" | "TACIT-REJECTED"
-        )
+        refuses(self.outcome.outcome)
     }
 }
 
@@ -358,6 +387,15 @@ impl Findings {
         ));
     }
 
+    /// Something that must not be so: fires unless `so` is `No`.
+    pub fn forbid(&mut self, so: Certainty, positions: Vec<u64>) {
+        match so {
+            Certainty::Yes => self.fire(Fired::contradicted(positions)),
+            Certainty::Maybe => self.fire(Fired::dates_overlap(positions)),
+            Certainty::No => {}
+        }
+    }
+
     /// A requirement that had to be met before the access: fires unless `met` is `Yes`.
     /// Nothing recorded: NOT-EVIDENCED; dates overlap: UNCERTAIN.
     pub fn require(&mut self, met: Certainty, positions: Vec<u64>) {
@@ -384,7 +422,7 @@ impl Findings {
         let mut positions: Vec<u64> = self
             .found
             .iter()
-            .filter(|(f, dated)| *dated && f.severity >= Severity::Major)
+            .filter(|(f, dated)| *dated && f.severity >= Severity::Minor)
             .flat_map(|(f, _)| f.positions.iter().copied())
             .collect();
         positions.sort_unstable();

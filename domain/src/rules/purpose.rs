@@ -1,8 +1,8 @@
 //! Purpose, legal basis, category, recipient: is it what was declared and decided?
 
 use super::{
-    ALL, Findings, Fired, Group, InForceDecision, Question, Rule, SINCE_2004, formality,
-    formality::Answer,
+    ALL, Findings, Fired, Group, InForceDecision, Question, Rule, SINCE_2004, accepts, formality,
+    starts,
 };
 use crate::body::{Condition, Ending, FileFormality, RecordAgreement};
 use crate::date::Certainty;
@@ -186,7 +186,7 @@ fn require_declared(
     match d.whether(|f| has(&f.data)) {
         Certainty::Yes => {}
         Certainty::Maybe => out.fire(Fired::dates_overlap(d.positions())),
-        Certainty::No if q.formal_declaration() => {
+        Certainty::No if d.certain && q.formal_declaration() => {
             out.fire(Fired::contradicted(d.positions()));
         }
         Certainty::No => out.fire(Fired::not_evidenced(d.positions())),
@@ -206,63 +206,81 @@ fn not_declared(q: &Question<'_>, out: &mut Findings) {
     }
 }
 
-/// New requests on a purpose refused as it was submitted, filed after that refusal and not
-/// answered yet. One that silence rejected leaves the refusal the last answer.
+/// New requests on a purpose refused as it was submitted, filed after that refusal.
 fn resubmitted<'a>(
     q: &Question<'a>,
     refusal: &InForceDecision<'_>,
-) -> Vec<(&'a Fact<FileFormality>, Answer)> {
+) -> Vec<(Certainty, &'a Fact<FileFormality>)> {
     if refusal.outcome.outcome != *"REFUSED-AS-SUBMITTED" {
         return Vec::new();
     }
-    formality::covering(q)
-        .filter(|(_, f)| f.formal && refusal.rendered.at.strictly_before(&f.at) == Certainty::Yes)
-        .map(|(_, f)| (f, formality::answer(q, f)))
-        .filter(|(_, answer)| matches!(answer, Answer::Awaited | Answer::Open))
-        .collect()
+    let after = |f: &Fact<FileFormality>| {
+        f.formal && refusal.rendered.at.strictly_before(&f.at) == Certainty::Yes
+    };
+    formality::covering(q).filter(|(_, f)| after(f)).collect()
+}
+
+/// Whether the last decision is one of these, whichever of them it is.
+fn whichever_was_last(q: &Question<'_>, some: &[&InForceDecision<'_>]) -> Certainty {
+    if some.is_empty() {
+        Certainty::No
+    } else if some.len() == q.decisions.len()
+        && q.decisions.iter().any(|d| d.precedes == Certainty::Yes)
+    {
+        Certainty::Yes
+    } else {
+        Certainty::Maybe
+    }
 }
 
 fn pending(q: &Question<'_>, out: &mut Findings) {
-    let Some(last) = q.decisions.last() else { return formality::fire_if_awaited(q, out) };
+    let answered = q.decisions.iter().any(|d| d.precedes == Certainty::Yes);
+    let (mut awaited, mut positions) =
+        if answered { (Certainty::No, Vec::new()) } else { formality::awaited(q) };
     // Whatever else was filed, a purpose refused and asked for again has no answer yet.
-    let open = resubmitted(q, last);
-    let at = |wanted: Answer| -> Vec<u64> {
-        open.iter().filter(|(_, a)| *a == wanted).map(|(f, _)| f.position).collect()
-    };
-    let awaited = at(Answer::Awaited);
-    if !awaited.is_empty() {
-        out.fire(Fired::contradicted(awaited));
-    } else if !open.is_empty() {
-        out.fire(Fired::uncertain(at(Answer::Open)));
+    for refusal in &q.decisions {
+        for filed in resubmitted(q, refusal) {
+            let this = formality::standing(q, filed).pending.and(q.is_the_last(refusal));
+            if this != Certainty::No {
+                positions.push(filed.1.position);
+            }
+            awaited = awaited.or(this);
+        }
     }
+    out.forbid(awaited, positions);
 }
 
 fn refused(q: &Question<'_>, out: &mut Findings) {
     let refusing: Vec<&InForceDecision<'_>> = q.decisions.iter().filter(|d| d.refuses()).collect();
-    let Some(last) = refusing.last() else { return };
-    if !resubmitted(q, last).is_empty() {
-        return;
-    }
-    let positions = refusing.iter().map(|d| d.rendered.position).collect();
-    let certain = refusing.len() == q.decisions.len() && q.decisions[0].precedes == Certainty::Yes;
-    out.fire(if certain {
-        Fired::contradicted(positions)
+    // A new request lifts the refusal, unless silence rejected it too.
+    let stands = |refusal: &&InForceDecision<'_>| {
+        !resubmitted(q, refusal)
+            .into_iter()
+            .map(|filed| filed.0.and(!formality::standing(q, filed).rejected))
+            .fold(Certainty::No, Certainty::or)
+    };
+    let standing: Vec<Certainty> = refusing.iter().map(stands).collect();
+    let certainly = whichever_was_last(q, &refusing);
+    let so = if standing.iter().all(|s| *s == Certainty::Yes) {
+        certainly
+    } else if standing.iter().all(|s| *s == Certainty::No) {
+        Certainty::No
     } else {
-        Fired::dates_overlap(positions)
-    });
+        Certainty::Maybe
+    };
+    out.forbid(so, refusing.iter().map(|d| d.rendered.position).collect());
 }
 
 fn incompatible(q: &Question<'_>, out: &mut Findings) {
     const CODE: &str = "PURPOSE-INCOMPATIBLE";
-    for d in &q.decisions {
-        if d.outcome.grounds.iter().any(|g| g.fact.is_some_and(|f| f == *CODE)) {
-            let positions = vec![d.rendered.position];
-            return out.fire(if d.precedes == Certainty::Yes {
-                Fired::contradicted(positions)
-            } else {
-                Fired::dates_overlap(positions)
-            });
-        }
+    let grounded: Vec<&InForceDecision<'_>> = q
+        .decisions
+        .iter()
+        .filter(|d| d.outcome.grounds.iter().any(|g| g.fact.is_some_and(|f| f == *CODE)))
+        .collect();
+    if !grounded.is_empty() {
+        let positions = grounded.iter().map(|d| d.rendered.position).collect();
+        return out.forbid(whichever_was_last(q, &grounded), positions);
     }
     match q.established(CODE) {
         Some((ruling, true)) => return out.fire(Fired::contradicted(vec![ruling])),
@@ -292,29 +310,28 @@ fn incompatible(q: &Question<'_>, out: &mut Findings) {
 }
 
 fn condition_not_met(q: &Question<'_>, out: &mut Findings) {
-    let Some(decision) = q.decisions.last() else { return };
-    if !decision.accepts() {
-        return;
-    }
     let met = q.about_processing.conditions_met();
-    for Condition { condition, .. } in &decision.outcome.conditions {
-        let certainty = met
-            .iter()
-            .filter(|m| m.data == *condition)
-            .map(|m| m.precedes(&q.days))
-            .fold(Certainty::No, Certainty::or);
-        out.require(certainty, vec![decision.rendered.position]);
+    for decision in q.decisions.iter().filter(|d| d.accepts()) {
+        for Condition { condition, .. } in &decision.outcome.conditions {
+            let certainty = met
+                .iter()
+                .filter(|m| m.data == *condition)
+                .map(|m| m.precedes(&q.days))
+                .fold(!q.is_the_last(decision), Certainty::or);
+            out.require(certainty, vec![decision.rendered.position]);
+        }
     }
 }
 
+/// An exception to the ban on health data is not a basis for processing them.
 fn states_a_basis(codes: &[LegalBasis]) -> bool {
-    codes.iter().any(|c| *c != *"UNSTATED" && *c != *"N-A-1978")
+    codes.iter().any(|c| c.as_str().starts_with("A6-") || c.as_str().starts_with("LIL7-"))
 }
 
 fn basis_unstated(q: &Question<'_>, out: &mut Findings) {
-    let declared = q.declaration.facts.iter().any(|f| states_a_basis(&f.data.legal_basis));
-    if !declared && !states_a_basis(&q.access.basis.codes) {
-        out.fire(Fired::not_evidenced(q.declaration.positions()));
+    if !states_a_basis(&q.access.basis.codes) {
+        let declared = q.declaration.whether(|f| states_a_basis(&f.data.legal_basis));
+        out.require(declared, q.declaration.positions());
     }
 }
 
@@ -322,47 +339,26 @@ fn special_basis_missing(q: &Question<'_>, out: &mut Findings) {
     let allows = |codes: &[LegalBasis]| {
         codes.iter().any(|c| c.as_str().starts_with("A9-2-") || *c == *"LIL8-DEROG")
     };
-    let declared = q
-        .declaration
-        .facts
-        .iter()
-        .any(|f| allows(&f.data.special_basis) || allows(&f.data.legal_basis));
     let special = q.access.categories.iter().any(|c| c.is_special());
-    if special && !declared && !allows(&q.access.basis.codes) {
-        out.fire(Fired::not_evidenced(q.declaration.positions()));
+    if special && !allows(&q.access.basis.codes) {
+        let declared =
+            q.declaration.whether(|f| allows(&f.data.special_basis) || allows(&f.data.legal_basis));
+        out.require(declared, q.declaration.positions());
     }
 }
 
 /// Accepting decisions on the purpose that were ended in one of these ways, and when.
 fn ended(q: &Question<'_>, how: &[Ending], out: &mut Findings) {
+    let accepting: Vec<&InForceDecision<'_>> = q.decisions.iter().filter(|d| d.accepts()).collect();
     for decision in q.view.decisions_on(q.processing) {
         let endings = q.view.known(&decision.endings);
-        if !endings.iter().any(|e| how.contains(&e.data.how)) {
-            continue;
-        }
-        let Some(outcome) =
-            decision.rendered.data.outcomes.iter().find(|o| o.purpose == q.access.purpose)
-        else {
-            continue;
-        };
-        let this = InForceDecision {
-            decision,
-            rendered: &decision.rendered,
-            outcome,
-            starts: decision.rendered.at,
-            precedes: decision.rendered.precedes(&q.days),
-        };
-        // A later decision that stands has taken its place.
-        let replaced = q.decisions.iter().any(|s| {
-            s.precedes == Certainty::Yes
-                && s.rendered.position > decision.rendered.position
-                && s.accepts()
-        });
-        if !decision.rendered.formal
-            || !this.accepts()
-            || this.precedes == Certainty::No
-            || replaced
-        {
+        let rendered = &decision.rendered;
+        let accepted = rendered
+            .data
+            .outcomes
+            .iter()
+            .any(|o| o.purpose == q.access.purpose && accepts(o.outcome));
+        if !rendered.formal || !accepted || !endings.iter().any(|e| how.contains(&e.data.how)) {
             continue;
         }
         for ending in endings {
@@ -371,31 +367,25 @@ fn ended(q: &Question<'_>, how: &[Ending], out: &mut Findings) {
             if !ending.formal || !concerned || !how.contains(&ending.data.how) {
                 continue;
             }
-            let positions = vec![decision.rendered.position, ending.position];
-            let over = if ending.data.how.is_retroactive() {
-                Certainty::Yes
+            let so = if ending.data.how.is_retroactive() {
+                // It never was; the access rests on it if no other acceptance stands.
+                starts(rendered, &q.days).1.and(!whichever_was_last(q, &accepting))
             } else {
-                ending.data.effective_from.interval().on_or_before(&q.days)
+                let this = accepting.iter().find(|d| d.rendered.position == rendered.position);
+                let over = ending.data.effective_from.interval().on_or_before(&q.days);
+                this.map_or(Certainty::No, |d| q.is_the_last(d).and(over))
             };
-            match over {
-                Certainty::Yes => out.fire(Fired::contradicted(positions)),
-                Certainty::Maybe => out.fire(Fired::dates_overlap(positions)),
-                Certainty::No => {}
-            }
+            out.forbid(so, vec![rendered.position, ending.position]);
         }
     }
 }
 
 fn expired(q: &Question<'_>, out: &mut Findings) {
     ended(q, &[Ending::Expired], out);
-    if let Some(decision) = q.decisions.last()
-        && decision.accepts()
-        && let Some(until) = &decision.rendered.data.until
-    {
-        match until.interval().over_before(&q.days) {
-            Certainty::Yes => out.fire(Fired::contradicted(vec![decision.rendered.position])),
-            Certainty::Maybe => out.fire(Fired::dates_overlap(vec![decision.rendered.position])),
-            Certainty::No => {}
+    for decision in q.decisions.iter().filter(|d| d.accepts()) {
+        if let Some(until) = &decision.rendered.data.until {
+            let over = until.interval().over_before(&q.days);
+            out.forbid(q.is_the_last(decision).and(over), vec![decision.rendered.position]);
         }
     }
 }
@@ -423,8 +413,16 @@ fn category_inferred(q: &Question<'_>, out: &mut Findings) {
     if has(|c| c == *"ABS-MOTIVE-INFERRED") {
         return out.fire(Fired::contradicted(q.declaration.positions()));
     }
+    if !has(Category::is_motive) {
+        return;
+    }
+    match q.established("CATEGORY-INFERRED") {
+        Some((ruling, true)) => return out.fire(Fired::contradicted(vec![ruling])),
+        Some((_, false)) => return,
+        None => {}
+    }
     let claimed = q.claims("CATEGORY-INFERRED", true);
-    if !claimed.is_empty() && has(Category::is_motive) {
+    if !claimed.is_empty() {
         out.fire(Fired::uncertain(claimed));
     }
 }

@@ -7,7 +7,8 @@ use super::{
     regime::{RECORDING_IN_TIME, Regime},
 };
 use crate::body::Appeal;
-use crate::date::{Certainty, Interval};
+use crate::body::Declaration;
+use crate::date::{Certainty, Interval, LegalDate};
 use crate::kind::StreamType;
 use crate::verdict::Severity::{Blocking, Info, Major, Minor};
 use crate::vocabulary::RuleCode;
@@ -90,32 +91,38 @@ pub static RULES: &[Rule] = &[
 
 fn retention_exceeded(q: &Question<'_>, out: &mut Findings) {
     let Some(period) = &q.access.period else { return };
-    let mut worst = Certainty::No;
-    let mut positions = Vec::new();
-    for declared in &q.declaration.facts {
-        for category in &declared.data.categories {
-            let Some(days) = category.retention_days.and_then(|d| i32::try_from(d).ok()) else {
-                continue;
-            };
-            if !q.access.categories.contains(&category.code) {
-                continue;
-            }
-            // Everything in the period must still be within its retention.
-            let interval = period.interval();
-            let Some(oldest) = interval.earliest else { continue };
-            let kept_until = Interval::day(oldest.add_days(days));
-            let past = kept_until.over_before(&q.days);
-            if past != Certainty::No {
-                worst = worst.or(past);
-                positions.push(declared.position);
-            }
-        }
-    }
-    match worst {
-        Certainty::Yes => out.fire(Fired::contradicted(positions)),
-        Certainty::Maybe => out.fire(Fired::dates_overlap(positions)),
-        Certainty::No => {}
-    }
+    let period = period.interval();
+    // Everything in the period must still be within its retention. One without a beginning
+    // may hold data of any age.
+    let oldest = Interval { earliest: period.earliest, latest: period.earliest.or(period.latest) };
+    let too_old = |declared: &Declaration| {
+        declared
+            .categories
+            .iter()
+            .filter(|c| q.access.categories.contains(&c.code))
+            .filter_map(|c| i32::try_from(c.retention_days?).ok())
+            .map(|days| {
+                let later = |day: LegalDate| day.add_days(days);
+                let kept_until = Interval {
+                    earliest: oldest.earliest.map(later),
+                    latest: oldest.latest.map(later),
+                };
+                kept_until.over_before(&q.days)
+            })
+            .fold(Certainty::No, Certainty::or)
+    };
+    let d = &q.declaration;
+    let each: Vec<Certainty> = d.facts.iter().map(|f| too_old(&f.data)).collect();
+    let so =
+        if d.certain && each.iter().all(|past| *past == Certainty::Yes) {
+            Certainty::Yes
+        } else {
+            each.iter().fold(Certainty::No, |so, past| {
+                if *past == Certainty::No { so } else { Certainty::Maybe }
+            })
+        };
+    let of_it = d.facts.iter().zip(&each).filter(|(_, past)| **past != Certainty::No);
+    out.forbid(so, of_it.map(|(f, _)| f.position).collect());
 }
 
 fn late_recorded(q: &Question<'_>, out: &mut Findings) {
@@ -188,10 +195,10 @@ fn date_uncertain(q: &Question<'_>, out: &mut Findings) {
         return out.undecided();
     }
     let open = out.open_by_date();
-    let regimes_differ = match (q.days.earliest, q.days.latest) {
-        (Some(first), Some(last)) => Regime::on(first) != Regime::on(last),
-        _ => false,
-    };
+    // Days without a beginning may be of the first law, without an end of the last.
+    let first = q.days.earliest.map_or(Regime::Lil1978, Regime::on);
+    let last = q.days.latest.map_or(Regime::Rgpd2018, Regime::on);
+    let regimes_differ = first != last;
     if !open.is_empty() || regimes_differ {
         out.fire(Fired::uncertain(open));
     }

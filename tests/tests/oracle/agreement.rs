@@ -22,7 +22,10 @@ pub fn register_of(entries: &[Entry]) -> Register {
 }
 
 /// Every question worth asking of a timeline.
-pub fn questions<'a>(entries: &'a [Entry], asked: &'a [(greffe_domain::body::Access, greffe_domain::date::Interval)]) -> Vec<Question<'a>> {
+pub fn questions<'a>(
+    entries: &'a [Entry],
+    asked: &'a [(greffe_domain::body::Access, greffe_domain::date::Interval)],
+) -> Vec<Question<'a>> {
     let whole = entries.len() as u64;
     let mut questions = Vec::new();
     for entry in entries {
@@ -90,27 +93,48 @@ fn the_judge_and_a_naive_reading_of_the_rules_agree_on_random_timelines() {
             for code in codes() {
                 let t: Vec<_> = theirs.findings.iter().filter(|f| f.code == code).collect();
                 let o: Vec<_> = ours.findings.iter().filter(|f| f.code == code).collect();
-                if !t.is_empty() { *fired.entry(code).or_default() += 1; }
+                if !t.is_empty() {
+                    *fired.entry(code).or_default() += 1;
+                }
                 if t != o {
-                    let say = |l: &[&Found]| l.iter().map(|f| f.evidence).collect::<Vec<_>>().join(",");
+                    let say =
+                        |l: &[&Found]| l.iter().map(|f| f.evidence).collect::<Vec<_>>().join(",");
                     let (st, so) = (say(&t), say(&o));
-                    let key = if st == so { format!("{code} POSITIONS") } else { format!("{code} judge[{st}] oracle[{so}]") };
+                    let key = if st == so {
+                        format!("{code} POSITIONS")
+                    } else {
+                        format!("{code} judge[{st}] oracle[{so}]")
+                    };
                     let e = diff.entry(key.clone()).or_insert((0, seed));
                     e.0 += 1;
                     if e.0 <= 2 && only.as_ref().is_some_and(|c| key.starts_with(c.as_str())) {
-                        println!("--- seed {seed} {key} days {:?} size {} recorded {:?}\n  judge {t:?}\n  oracle {o:?}\n  access {:?}", question.days, question.size, question.recorded, question.access);
-                        if e.0 == 1 { for (n, d) in timeline.drafts.iter().enumerate().skip(8) {
-                            println!("   {n} {} {} {:?} {} {} {}", d.iss, d.kind, d.at, d.evidence, d.time, d.body);
-                        } }
+                        println!(
+                            "--- seed {seed} {key} days {:?} size {} recorded {:?}\n  judge {t:?}\n  oracle {o:?}\n  access {:?}",
+                            question.days, question.size, question.recorded, question.access
+                        );
+                        if e.0 == 1 {
+                            for (n, d) in timeline.drafts.iter().enumerate().skip(8) {
+                                println!(
+                                    "   {n} {} {} {:?} {} {} {}",
+                                    d.iss, d.kind, d.at, d.evidence, d.time, d.body
+                                );
+                            }
+                        }
                     }
                 }
             }
-            if theirs != ours { wrong += 1; }
+            if theirs != ours {
+                wrong += 1;
+            }
         }
     }
     println!("{asked_total} questions, {wrong} differ; {outcomes:?}");
-    for code in codes() { println!("fired {code} {}", fired.get(code).copied().unwrap_or(0)); }
+    for code in codes() {
+        println!("fired {code} {}", fired.get(code).copied().unwrap_or(0));
+    }
     let mut diff: Vec<_> = diff.into_iter().collect();
     diff.sort_by_key(|(_, (n, _))| std::cmp::Reverse(*n));
-    for (k, (n, seed)) in diff { println!("DIFF {n} (seed {seed}) {k}"); }
+    for (k, (n, seed)) in diff {
+        println!("DIFF {n} (seed {seed}) {k}");
+    }
 }

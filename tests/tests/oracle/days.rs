@@ -93,10 +93,7 @@ impl Span {
     }
 
     pub fn months_later(self, months: i64) -> Self {
-        Self {
-            first: months_later(self.first, months),
-            last: months_later(self.last, months),
-        }
+        Self { first: months_later(self.first, months), last: months_later(self.last, months) }
     }
 
     /// It came before, or possibly on the same day: the order within a day is unknown.

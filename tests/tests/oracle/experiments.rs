@@ -2,6 +2,8 @@
 
 use greffe_domain::body::{LaunchExperiment, Site};
 
+use greffe_domain::kind::StreamType;
+
 use super::days::{NO, Open, Span, YES};
 use super::interpreter::{CONTRADICTED, Case, NOT_EVIDENCED, Told, UNCERTAIN, positions};
 
@@ -64,15 +66,19 @@ impl<'a> Case<'a> {
         let involved: Vec<u64> = mine.iter().map(|s| s.position).collect();
         let evidence =
             if here.is_none() || sites.is_empty() { NOT_EVIDENCED } else { CONTRADICTED };
-        let scope = if mine.is_empty() { vec![launch.position()] } else { involved.clone() };
+        let mut scope = involved.clone();
+        scope.push(launch.position());
+        if inside.is_excluded() {
+            scope.extend(sites.iter().map(|s| s.position));
+        }
         self.require("OUTSIDE-EXPERIMENT-SCOPE", inside, evidence, scope);
 
         if here.is_some() {
             let plans: Vec<_> =
                 self.plans().into_iter().filter(|p| p.said.experiment == *id).collect();
-            if !plans.is_empty() {
+            if !plans.is_empty() && inside.is_excluded() {
                 let involved = positions(&plans);
-                self.require("EXPERIMENT-EXPANSION-UNRECORDED", inside, NOT_EVIDENCED, involved);
+                self.fire("EXPERIMENT-EXPANSION-UNRECORDED", NOT_EVIDENCED, involved);
             }
         }
 
@@ -82,38 +88,33 @@ impl<'a> Case<'a> {
 
         let ambiguous = self.claims("HEADCOUNT-UNIT-AMBIGUOUS", true);
         if !ambiguous.is_empty() && launch.said.headcount_above.is_some() {
-            self.fire("HEADCOUNT-UNIT-AMBIGUOUS", CONTRADICTED, ambiguous);
+            let involved = [ambiguous, vec![launch.position()]].concat();
+            self.fire("HEADCOUNT-UNIT-AMBIGUOUS", CONTRADICTED, involved);
         }
     }
 
     fn category_scope(&mut self, launch: &Told<'a, LaunchExperiment>) {
-        let is_motive = |code: &str| code.starts_with("ABS-MOTIVE");
-        let mut scope: Vec<(&str, Open, u64)> = Vec::new();
-        for category in &launch.said.categories {
-            scope.push((category.as_str(), YES, launch.position()));
-        }
+        let mut involved = vec![launch.position()];
+        let mut scope: Vec<_> = launch.said.categories.iter().map(|c| (*c, YES)).collect();
         for told in self.expanded() {
-            if told.said.experiment == launch.said.experiment {
-                for category in &told.said.categories {
-                    let since = told.days().before(self.days);
-                    scope.push((category.as_str(), since, told.position()));
+            let since = told.days().before(self.days);
+            if told.said.experiment == launch.said.experiment && since.can {
+                scope.extend(told.said.categories.iter().map(|c| (*c, since)));
+                if !told.said.categories.is_empty() {
+                    involved.push(told.position());
                 }
             }
         }
-        // A scope of motives limits motives, not measures about them.
-        let of_motives = !launch.said.categories.is_empty()
-            && launch.said.categories.iter().all(|c| is_motive(c.as_str()));
+        // A scope of health data limits health data, not measures about them.
+        let special = |c: &greffe_domain::vocabulary::Category| c.term().art9 == Some(true);
+        let only_special = launch.said.categories.iter().all(special);
         let mut all_inside = YES;
-        let mut involved = vec![launch.position()];
         for category in &self.access.categories {
-            if of_motives && !is_motive(category.as_str()) {
+            if only_special && !special(category) {
                 continue;
             }
-            let entries: Vec<_> =
-                scope.iter().filter(|(code, ..)| *code == category.as_str()).collect();
-            let inside = Open::any(entries.iter().map(|(_, since, _)| *since));
-            all_inside = all_inside.and(inside);
-            involved.extend(entries.iter().map(|(.., position)| *position));
+            let inside = scope.iter().filter(|(c, _)| c == category).map(|(_, since)| *since);
+            all_inside = all_inside.and(Open::any(inside));
         }
         self.require("CATEGORY-OUTSIDE-SCOPE", all_inside, CONTRADICTED, involved);
     }
@@ -133,66 +134,93 @@ impl<'a> Case<'a> {
             }
             return;
         }
-        // The last correction recorded prevails.
-        let known = mine.iter().rev().find(|s| s.site.headcount.is_some());
-        let Some(enrolled) = known else {
+        // A later count replaces an earlier one from its own day on.
+        let counted: Vec<_> = mine
+            .iter()
+            .filter(|s| s.site.headcount.is_some() && s.since.before(self.days).can)
+            .collect();
+        let last: Vec<_> = counted
+            .iter()
+            .filter(|one| {
+                !counted.iter().any(|other| {
+                    other.since.before(self.days).is_certain()
+                        && (one.since.before(other.since).is_certain()
+                            || (one.since == other.since && one.position < other.position))
+                })
+            })
+            .collect();
+        if last.is_empty() {
             self.fire("HEADCOUNT-STALE", UNCERTAIN, vec![launch.position()]);
             return;
-        };
-        if enrolled.site.headcount.is_some_and(|n| n <= threshold) {
-            let involved = vec![launch.position(), enrolled.position];
-            self.fire("HEADCOUNT-BELOW-THRESHOLD", CONTRADICTED, involved);
         }
-        match &enrolled.site.headcount_on {
-            None => self.fire("HEADCOUNT-STALE", UNCERTAIN, vec![enrolled.position]),
-            Some(on) => {
-                let stale = Span::of(on.interval()).later(365).over_on(self.days);
-                self.forbid("HEADCOUNT-STALE", stale, vec![enrolled.position]);
-            }
+        let which: Vec<u64> = last.iter().map(|s| s.position).collect();
+        let below =
+            last.iter().filter(|s| s.site.headcount.is_some_and(|n| n <= threshold)).count();
+        let involved = [which.clone(), vec![launch.position()]].concat();
+        let so = Open { can: below > 0, cannot: below < last.len() };
+        self.forbid("HEADCOUNT-BELOW-THRESHOLD", so, involved);
+        if last.iter().all(|s| s.site.headcount_on.is_none()) {
+            return self.fire("HEADCOUNT-STALE", UNCERTAIN, which);
         }
+        let stale = last.iter().map(|s| match &s.site.headcount_on {
+            None => Open { can: true, cannot: true },
+            Some(on) => Span::of(on.interval()).later(365).over_on(self.days),
+        });
+        let stale = whichever(stale);
+        self.forbid("HEADCOUNT-STALE", stale, which);
     }
 
     fn terms(&mut self, launch: &Told<'a, LaunchExperiment>) {
         let id = launch.said.experiment.as_str();
-        // The end said last among those said before the access.
-        let mut term = launch.said.end.as_ref().map(|end| (Span::of(end.interval()), launch.position()));
-        for told in self.expanded() {
-            if told.said.experiment == *id
-                && let Some(end) = &told.said.end
-                && told.days().before(self.days).can
-            {
-                term = Some((Span::of(end.interval()), told.position()));
-            }
+        let mut extensions = self.expanded();
+        extensions.retain(|e| e.said.experiment == *id && e.said.end.is_some());
+        // The last term said before the access; one said after it extends nothing.
+        let (extensions, none) = self.in_force(extensions);
+        let mut terms: Vec<(Option<Span>, u64)> = extensions
+            .iter()
+            .map(|e| (e.said.end.as_ref().map(|end| Span::of(end.interval())), e.position()))
+            .collect();
+        if none {
+            let end = launch.said.end.as_ref().map(|end| Span::of(end.interval()));
+            terms.push((end, launch.position()));
         }
-        let over = term.map_or(NO, |(end, _)| end.over_on(self.days));
-        let ends: Vec<_> =
-            self.experiment_ends().into_iter().filter(|e| e.said.experiment == *id).collect();
+        let over = |end: &Option<Span>| end.map_or(NO, |end| end.over_on(self.days));
+        let past = whichever(terms.iter().map(|(end, _)| over(end)));
+        let mut involved: Vec<u64> =
+            terms.iter().filter(|(end, _)| over(end).can).map(|(_, p)| *p).collect();
+        let mut ends = self.experiment_ends();
+        ends.retain(|e| e.said.experiment == *id && e.days().before(self.days).can);
         let ended = Open::any(ends.iter().map(|e| e.days().before(self.days)));
-        let mut involved: Vec<u64> = term.iter().map(|(_, position)| *position).collect();
         involved.extend(positions(&ends));
-        let expired = over.or(ended);
         let mut floor = NO;
-        if expired.can {
-            self.forbid("EXPERIMENT-EXPIRED", expired, involved.clone());
-        } else if term.is_none()
-            && let Some(days) = launch.said.minimum_days
+        // Past a minimum duration the end is possible, never certain.
+        if let Some(days) = launch.said.minimum_days
+            && terms.iter().all(|(end, _)| end.is_none())
         {
-            let start = Span::of(launch.said.start.interval());
-            floor = start.later(days).over_on(self.days);
-            if floor.can {
-                self.fire("EXPERIMENT-EXPIRED", UNCERTAIN, vec![launch.position()]);
+            let run = Span::of(launch.said.start.interval()).later(days);
+            if run.first <= self.days.last {
+                floor = Open { can: true, cannot: true };
+                involved.push(launch.position());
             }
         }
+        let expired = past.or(ended).or(floor);
+        self.forbid("EXPERIMENT-EXPIRED", expired, involved);
+
+        let mut planned: Vec<u64> = Vec::new();
         if launch.said.evaluation_planned == Some(true) {
-            let published: Vec<_> =
-                self.evaluated().into_iter().filter(|e| e.said.experiment == *id).collect();
-            let passed = expired.or(Open { can: floor.can, cannot: true });
-            if passed.can {
-                let done = if published.is_empty() { NO } else { YES };
-                let met = done.or(passed.not());
-                involved.push(launch.position());
-                self.require("EVALUATION-MISSING", met, NOT_EVIDENCED, involved);
+            planned.push(launch.position());
+        }
+        for milestone in self.milestones() {
+            if milestone.said.milestone == "evaluation-planned"
+                && milestone.said.about.kind == StreamType::Experiment
+                && milestone.said.about.id == *id
+            {
+                planned.push(milestone.position());
             }
+        }
+        let published = self.evaluated().iter().any(|e| e.said.experiment == *id);
+        if !planned.is_empty() && !published {
+            self.require("EVALUATION-MISSING", expired.not(), NOT_EVIDENCED, planned);
         }
     }
 
@@ -201,20 +229,31 @@ impl<'a> Case<'a> {
         let texts: Vec<_> = self
             .references()
             .into_iter()
-            .filter(|t| t.said.reference == *cited && matches!(t.said.kind.as_str(), "report" | "press"))
+            .filter(|t| {
+                t.said.reference == *cited && matches!(t.said.kind.as_str(), "report" | "press")
+            })
             .collect();
         if texts.is_empty() {
             return;
         }
-        let processing = self.access.processing.as_str();
-        let mut declarations = self.declared();
-        declarations.extend(self.amended());
-        declarations.retain(|d| d.said.processing == *processing);
-        let formal = !self.formal(declarations).is_empty()
-            || self.formal_filings().iter().any(|f| f.said.kind != *"F-NONE")
-            || self.formal(self.rendered()).iter().any(|d| d.said.processing == *processing);
+        let (versions, _) = self.declarations();
+        let formal = versions.iter().any(|v| self.is_formal(v.entry))
+            || self
+                .formal_filings()
+                .iter()
+                .any(|f| f.said.kind != *"F-NONE" && f.days().before(self.days).can)
+            || self.an_acceptance_may_stand();
         if !formal {
             self.fire("NO-LEGAL-EFFECT", CONTRADICTED, positions(&texts));
         }
+    }
+}
+
+/// What holds of each of several candidates, of which one is the right one.
+fn whichever(each: impl Iterator<Item = Open>) -> Open {
+    let each: Vec<Open> = each.collect();
+    Open {
+        can: each.iter().any(|o| o.can),
+        cannot: each.is_empty() || each.iter().any(|o| o.cannot),
     }
 }

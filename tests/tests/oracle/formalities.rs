@@ -1,33 +1,42 @@
 //! Formalities: the first group of RULES.md §3.2, §2.1 on silences, ADR 0009.
 
 use greffe_domain::body::FileFormality;
-use greffe_domain::vocabulary::{FormalityKind, Purpose};
+use greffe_domain::vocabulary::FormalityKind;
 
-use super::days::{NO, Open, YES, day};
+use super::days::{NO, Open, Span, day};
 use super::interpreter::{CONTRADICTED, Case, Law, NOT_EVIDENCED, Told, positions};
 
-/// How the authority's answer to a request stands on the days of the access.
+/// How a formality stands on the days of the access.
 pub struct Standing {
+    /// Filed and needing no answer, or answered, or granted by silence.
+    pub acted: Open,
     /// Neither answered nor settled by silence.
     pub pending: Open,
     /// Deemed refused by silence.
     pub rejected: Open,
-    /// Answered by a decision.
-    pub decided: Open,
-    /// Deemed granted by silence.
-    pub granted: Open,
 }
 
-/// Months of silence, not renewed and renewed, and whether silence grants (`None`: no effect).
-fn silence(kind: FormalityKind) -> Option<((i64, i64), Option<bool>)> {
-    let effect = match kind.term().silence.as_deref()? {
-        "TACIT-FAVOURABLE" | "TACIT-ACCEPTED" => Some(true),
-        "TACIT-REJECTED" => Some(false),
-        "NO-OPINION" => None,
-        _ => return None,
+/// When silence counts, at the earliest and at the latest, and whether it then refuses;
+/// `None`: no answer is awaited. Without a delay it never counts.
+struct Silence {
+    ends: Option<(Span, Span)>,
+    refuses: bool,
+}
+
+fn silence(kind: FormalityKind, filed: Span) -> Option<Silence> {
+    if matches!(kind.as_str(), "F78-18-NIR" | "F78-40-SANTE" | "F04-54-SANTE") {
+        return Some(Silence { ends: None, refuses: false });
+    }
+    let effect = kind.term().silence.as_deref()?;
+    if effect == "NONE" {
+        return None;
+    }
+    let ends = if kind.term().delay.as_deref()?.starts_with("8 semaines + 6") {
+        (filed.later(8 * 7), filed.later(14 * 7))
+    } else {
+        (filed.months_later(2), filed.months_later(4))
     };
-    let months = if kind.term().delay.as_deref()?.starts_with("2 mois") { (2, 4) } else { (0, 0) };
-    Some((months, effect))
+    Some(Silence { ends: Some(ends), refuses: effect == "TACIT-REJECTED" })
 }
 
 impl<'a> Case<'a> {
@@ -54,52 +63,64 @@ impl<'a> Case<'a> {
     }
 
     pub fn awaits_answer(kind: FormalityKind) -> bool {
-        silence(kind).is_some() && kind != *"F18-36-CONS"
+        silence(kind, Span { first: 0, last: 0 }).is_some()
     }
 
-    /// Where a request stands; `purpose`, if the question is about that one alone.
-    pub fn standing(
-        &self,
-        request: &Told<'a, FileFormality>,
-        purpose: Option<Purpose>,
-    ) -> Standing {
+    /// Where a formality stands, for the purpose of the access.
+    pub fn standing(&self, request: &Told<'a, FileFormality>) -> Standing {
         let filed = request.days().before(self.days);
+        let Some(silence) = silence(request.said.kind, request.days()) else {
+            return Standing { acted: filed, pending: NO, rejected: NO };
+        };
         let answers = self.formal(self.rendered()).into_iter().filter(|decision| {
             let said = decision.said;
-            if said.processing != self.access.processing || self.is_retroactively_ended(decision) {
-                return false;
-            }
-            if let Some(formality) = &said.formality {
-                return *formality == request.said.formality;
-            }
-            let asked = |p: Purpose| match purpose {
-                Some(purpose) => p == purpose,
-                None => request.said.purposes.is_empty() || request.said.purposes.contains(&p),
-            };
-            // A decision taken before the request does not answer it.
-            said.outcomes.iter().any(|o| asked(o.purpose))
-                && !decision.days().before(request.days()).is_certain()
+            said.processing == self.access.processing
+                && said.outcomes.iter().any(|o| {
+                    o.purpose == self.access.purpose && super::purposes::decides(o.outcome)
+                })
+                && match &said.formality {
+                    Some(formality) => *formality == request.said.formality,
+                    // A decision taken before the request does not answer it.
+                    None => !decision.days().before(request.days()).is_certain(),
+                }
         });
         let decided = Open::any(answers.map(|d| self.decided_before(&d)));
-        let ((short, long), effect) =
-            silence(request.said.kind).expect("asked only of what awaits an answer");
         let law = Case::regime_of(request.said.kind.as_str()).unwrap_or(Law::Of2018);
-        let longest = request.days().months_later(long);
-        // A tacit effect accrues only if the longest delay ran out under the law it was of.
-        let in_time = Open {
-            can: longest.first < law.end() || law == Law::Of2018,
-            cannot: !(longest.last < law.end() || law == Law::Of2018),
-        };
-        let settled = longest.over_on(self.days).and(in_time);
-        let maybe_settled = request.days().months_later(short).over_on(self.days).and(in_time);
-        let silent = Open { can: maybe_settled.can, cannot: settled.cannot };
+        let (mut silent, mut settled) = (NO, NO);
+        if let Some((short, long)) = silence.ends {
+            // A tacit effect accrues only if the longest delay ran out under its own law.
+            let in_time = Open { can: long.first <= law.end(), cannot: long.last > law.end() };
+            settled = long.over_on(self.days).and(in_time);
+            let perhaps = short.over_on(self.days).and(in_time);
+            silent = Open { can: perhaps.can, cannot: settled.cannot };
+        }
         let unanswered = filed.and(decided.not());
         Standing {
+            acted: filed.and(decided.or(if silence.refuses { NO } else { silent })),
             pending: unanswered.and(silent.not()),
-            rejected: if effect == Some(false) { unanswered.and(settled) } else { NO },
-            granted: if effect == Some(true) { unanswered.and(silent) } else { NO },
-            decided,
+            rejected: if silence.refuses { unanswered.and(settled) } else { NO },
         }
+    }
+
+    /// Formal formalities that cover the purpose of the access.
+    pub fn covering(&self) -> Vec<Told<'a, FileFormality>> {
+        let mut all = self.formal_filings();
+        all.retain(|f| f.said.kind != *"F-NONE" && f.said.purposes.contains(&self.access.purpose));
+        all
+    }
+
+    /// What is so of one of them while none was acted.
+    pub fn while_none_acted(&self, pick: impl Fn(&Standing) -> Open) -> (Open, Vec<u64>) {
+        let (mut so, mut acted, mut which) = (NO, NO, Vec::new());
+        for formality in self.covering() {
+            let standing = self.standing(&formality);
+            if pick(&standing).can {
+                which.push(formality.position());
+            }
+            so = so.or(pick(&standing));
+            acted = acted.or(standing.acted);
+        }
+        (so.and(acted.not()), which)
     }
 
     pub fn formalities(&mut self) {
@@ -109,11 +130,14 @@ impl<'a> Case<'a> {
         let counted: Vec<_> = formal
             .iter()
             .filter(|told| {
-                let law = Case::regime_of(told.said.kind.as_str());
-                match self.law {
-                    Law::Of2018 => told.said.kind == *"F18-30-REG",
-                    now => law.is_some_and(|law| law <= now),
-                }
+                told.days().before(self.days).can
+                    && match self.law {
+                        Law::Of2018 => told.said.kind == *"F18-30-REG",
+                        _ => {
+                            told.said.kind.as_str().starts_with("F78-")
+                                || told.said.kind.as_str().starts_with("F04-")
+                        }
+                    }
             })
             .copied()
             .collect();
@@ -122,7 +146,7 @@ impl<'a> Case<'a> {
             Law::Of2018 => "REGISTER-ENTRY-MISSING",
             _ => "NO-DECLARATION",
         };
-        if said_none.is_empty() || done.can {
+        if said_none.is_empty() || done.can || self.law == Law::Of2018 {
             self.require(code, done, NOT_EVIDENCED, positions(&counted));
         } else {
             self.fire(code, CONTRADICTED, positions(&said_none));
@@ -148,14 +172,16 @@ impl<'a> Case<'a> {
             self.fire("FORMALITY-REFERENCE-MISSING", NOT_EVIDENCED, positions(&bare));
         }
 
-        self.pending_and_silence(&formal);
+        self.pending_and_silence();
 
         if all.is_empty() {
             self.fire("FORMALITY-UNKNOWN", NOT_EVIDENCED, Vec::new());
         }
 
         let said = self.claims("AUTHORISATION-NOT-SOUGHT", true);
-        let sought = formal.iter().any(|told| told.said.kind == *"F04-25-AUT");
+        let sought = formal
+            .iter()
+            .any(|told| Case::awaits_answer(told.said.kind) && told.days().before(self.days).can);
         if !said.is_empty() && !sought {
             self.fire("AUTHORISATION-NOT-SOUGHT", CONTRADICTED, said);
         }
@@ -165,7 +191,7 @@ impl<'a> Case<'a> {
                 .receipts()
                 .into_iter()
                 .filter(|receipt| {
-                    formal.iter().any(|f| f.said.formality == receipt.said.formality)
+                    all.iter().any(|f| f.said.formality == receipt.said.formality)
                         && (receipt.said.number == *cited || receipt.said.formality == *cited)
                 })
                 .collect();
@@ -179,28 +205,35 @@ impl<'a> Case<'a> {
         }
 
         if self.access.categories.iter().any(|c| *c == *"NIR") {
-            let texts = self.of_kind(&["F78-18-NIR", "F04-27-NIR", "F18-L30-NIR"]);
+            let mut texts = self.of_kind(&["F78-18-NIR", "F04-27-NIR", "F18-L30-NIR"]);
+            texts.retain(|told| told.days().before(self.days).can);
             let done = self.done(&texts);
             self.require("NIR-NOT-AUTHORISED", done, NOT_EVIDENCED, positions(&texts));
         }
 
-        if done.is_excluded() && !counted.is_empty() {
-            self.fire("FORMALITY-ABSENT-THEN-REGULARISED", CONTRADICTED, positions(&counted));
+        let (before, after): (Vec<_>, Vec<_>) = formal
+            .iter()
+            .filter(|told| told.said.kind != *"F-NONE")
+            .partition(|told| told.days().before(self.days).can);
+        if before.is_empty() && !after.is_empty() {
+            let after = after.into_iter().map(Told::position).collect();
+            self.fire("FORMALITY-ABSENT-THEN-REGULARISED", CONTRADICTED, after);
         }
     }
 
     fn wrong_formality(&mut self, formal: &[Told<'a, FileFormality>]) {
         let seen = |code: &str| self.access.categories.iter().any(|c| *c == *code);
         let right: &[&str] = if seen("NIR") {
-            &["F04-27-NIR"]
+            &["F04-27-NIR", "F04-27-AVIS", "F04-RU"]
         } else if seen("SOC-DIFFICULTY") {
-            &["F04-25-AUT", "F04-25-AU"]
+            &["F04-25-AUT", "F04-25-AU", "F04-27-AVIS", "F04-RU"]
         } else {
             return;
         };
         // What was regularly filed under the law of 1978 remains good.
-        let is_right =
-            |kind: FormalityKind| right.contains(&kind.as_str()) || kind.as_str().starts_with("F78");
+        let is_right = |kind: FormalityKind| {
+            right.contains(&kind.as_str()) || kind.as_str().starts_with("F78")
+        };
         let filed: Vec<_> = formal
             .iter()
             .filter(|told| {
@@ -215,110 +248,60 @@ impl<'a> Case<'a> {
         }
         let good: Vec<_> = filed.iter().filter(|told| is_right(told.said.kind)).copied().collect();
         let met = self.done(&good);
-        let wrong: Vec<_> = filed.iter().filter(|told| !is_right(told.said.kind)).copied().collect();
+        let wrong: Vec<_> =
+            filed.iter().filter(|told| !is_right(told.said.kind)).copied().collect();
         let any_wrong = self.done(&wrong);
         let so = met.not().and(any_wrong);
         let involved = positions(&wrong);
         self.forbid("WRONG-FORMALITY", so, involved);
     }
 
-    fn pending_and_silence(&mut self, formal: &[Told<'a, FileFormality>]) {
-        let enough = Open::any(formal.iter().map(|told| {
-            let kind = told.said.kind;
-            if kind == *"F-NONE" {
-                NO
-            } else if Case::awaits_answer(kind) {
-                let standing = self.standing(told, None);
-                standing.granted.or(self.accepted_on(told))
-            } else {
-                told.days().before(self.days)
-            }
-        }));
-        let requests: Vec<_> =
-            formal.iter().filter(|told| Case::awaits_answer(told.said.kind)).copied().collect();
-        let (mut pending, mut rejected) = (NO, NO);
-        let (mut which_pending, mut which_rejected) = (Vec::new(), Vec::new());
-        for request in &requests {
-            let standing = self.standing(request, None);
-            if standing.pending.can {
-                which_pending.push(request.position());
-            }
-            if standing.rejected.can {
-                which_rejected.push(request.position());
-            }
-            pending = pending.or(standing.pending);
-            rejected = rejected.or(standing.rejected);
-        }
-        self.forbid("FORMALITY-PENDING", pending.and(enough.not()), which_pending);
+    fn pending_and_silence(&mut self) {
+        let (pending, which) = self.while_none_acted(|s| s.pending);
+        self.forbid("FORMALITY-PENDING", pending, which);
         if self.law == Law::Of2004 {
-            self.forbid("SILENCE-REJECTED", rejected.and(enough.not()), which_rejected);
+            let (rejected, which) = self.while_none_acted(|s| s.rejected);
+            self.forbid("SILENCE-REJECTED", rejected, which);
         }
-    }
-
-    /// A request answered by an acceptance.
-    fn accepted_on(&self, request: &Told<'a, FileFormality>) -> Open {
-        let decided = self.standing(request, None).decided;
-        let accepted = self.formal(self.rendered()).into_iter().any(|decision| {
-            decision.said.processing == self.access.processing
-                && decision.said.outcomes.iter().any(|o| {
-                    request.said.purposes.contains(&o.purpose) && super::purposes::accepts(o.outcome)
-                })
-        });
-        if accepted { decided } else { NO }
     }
 
     fn impact_assessment(&mut self) {
-        let (versions, _) = self.declarations();
-        let assessed: Vec<_> = self
-            .formal(self.assessed())
-            .into_iter()
-            .filter(|told| told.said.processing == self.access.processing)
-            .collect();
+        let (versions, none) = self.declarations();
+        let mut assessed = self.assessed();
+        assessed.retain(|told| told.said.processing == self.access.processing);
         let risky: Vec<_> =
             versions.iter().filter(|v| v.said.high_risk == Some(true)).copied().collect();
-        if !risky.is_empty() {
-            let on_paper = self.of_kind(&["F18-35-AIPD"]);
-            let made = Open::any(assessed.iter().map(|told| told.days().before(self.days)))
-                .or(self.done(&on_paper));
-            let eve = super::days::Span { first: day(2018, 5, 24), last: day(2018, 5, 24) };
-            let earlier = self.formal_filings();
-            let regular = Open::any(
-                earlier
-                    .iter()
-                    .filter(|told| {
-                        Case::regime_of(told.said.kind.as_str()).is_some_and(|l| l < Law::Of2018)
-                    })
-                    .map(|told| told.days().effective_on(eve)),
-            );
-            let grace = super::days::Span { first: day(2021, 5, 25), last: day(2021, 5, 25) };
-            let in_grace = regular.and(grace.over_on(self.days).not());
-            let all_risky = risky.len() == versions.len();
-            let needed = if all_risky { YES } else { Open { can: true, cannot: true } };
-            let met = made.or(in_grace).or(needed.not());
-            let mut involved = positions(&risky);
-            involved.extend(positions(&assessed));
-            involved.extend(positions(&on_paper));
-            self.require("DPIA-MISSING", met, NOT_EVIDENCED, involved);
-        }
+        let needed = Open { can: !risky.is_empty(), cannot: none || risky.len() < versions.len() };
+        let on_paper = self.of_kind(&["F18-35-AIPD"]);
+        let formal = self.formal(assessed.clone());
+        let made = Open::any(formal.iter().map(|told| told.days().before(self.days)))
+            .or(self.done(&on_paper));
+        let eve = Span { first: day(2018, 5, 24), last: day(2018, 5, 24) };
+        let regular = Open::any(
+            self.formal_filings()
+                .iter()
+                .filter(|told| {
+                    Case::regime_of(told.said.kind.as_str()).is_some_and(|l| l < Law::Of2018)
+                })
+                .map(|told| told.days().effective_on(eve)),
+        );
+        let grace = Span { first: day(2021, 5, 25), last: day(2021, 5, 25) };
+        let in_grace = regular.and(grace.over_on(self.days).not());
+        let met = made.or(in_grace).or(needed.not());
+        self.require("DPIA-MISSING", met, NOT_EVIDENCED, positions(&risky));
 
+        // The last assessment says what risk remains.
         let (current, none) = self.in_force(assessed);
-        let high: Vec<_> = current
+        let risky: Vec<_> = current
             .iter()
-            .filter(|told| told.said.residual_risk == greffe_domain::body::ResidualRisk::High)
+            .filter(|told| {
+                told.said.residual_risk == greffe_domain::body::ResidualRisk::High
+                    && told.said.consulted_regulator != Some(true)
+            })
             .copied()
             .collect();
-        let unconsulted: Vec<_> = high
-            .iter()
-            .filter(|told| told.said.consulted_regulator != Some(true))
-            .copied()
-            .collect();
-        if !unconsulted.is_empty() {
-            let needed = Open { can: true, cannot: none || unconsulted.len() < current.len() };
-            let consultation = self.of_kind(&["F18-36-CONS"]);
-            let met = self.done(&consultation).or(needed.not());
-            let mut involved = positions(&unconsulted);
-            involved.extend(positions(&consultation));
-            self.require("PRIOR-CONSULTATION-MISSING", met, NOT_EVIDENCED, involved);
-        }
+        let needed = Open { can: !risky.is_empty(), cannot: none || risky.len() < current.len() };
+        let met = self.done(&self.of_kind(&["F18-36-CONS"])).or(needed.not());
+        self.require("PRIOR-CONSULTATION-MISSING", met, NOT_EVIDENCED, positions(&risky));
     }
 }

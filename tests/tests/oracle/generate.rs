@@ -107,14 +107,8 @@ const CATEGORIES: [&str; 10] = [
     "DMST",
     "IRDP-SCORE",
 ];
-const ROLES: [&str; 6] = [
-    "R-CARSAT",
-    "R-EMPLOYER-HR",
-    "R-LINE-MANAGER",
-    "R-OCC-PHYSICIAN",
-    "R-SPST-CELL",
-    "R-VENDOR",
-];
+const ROLES: [&str; 6] =
+    ["R-CARSAT", "R-EMPLOYER-HR", "R-LINE-MANAGER", "R-OCC-PHYSICIAN", "R-SPST-CELL", "R-VENDOR"];
 const OUTCOMES: [&str; 12] = [
     "ACCEPTED",
     "ACCEPTED",
@@ -288,8 +282,8 @@ impl Writer {
 
     fn file(&mut self, iss: &'static str, kind: Kind, at: Option<String>, body: Value) {
         let told = self.dice.percent(if self.orderly { 4 } else { 12 });
-        let may_describe = kind.roles().iter().any(|r| r.as_str() == "observer")
-            || kind.roles().is_empty();
+        let may_describe =
+            kind.roles().iter().any(|r| r.as_str() == "observer") || kind.roles().is_empty();
         let (iss, evidence) = if told && may_describe && self.dice.percent(60) {
             (PRESS, self.dice.pick(&["press", "act"]))
         } else if told {
@@ -378,14 +372,33 @@ impl Writer {
             ..2004 => &["F78-16-DECL", "F78-15-AVIS", "F78-17-NS", "F78-18-NIR", "F78-40-SANTE"],
             2004 => &["F78-16-DECL", "F78-15-AVIS", "F04-23-DN", "F04-25-AUT", "F78-18-NIR"],
             2005..2018 => &[
-                "F04-23-DN", "F04-25-AUT", "F04-25-AUT", "F04-25-AU", "F04-24-NS", "F04-27-NIR",
-                "F04-27-AVIS", "F04-RU", "F78-16-DECL", "F04-26-AVIS", "F04-54-SANTE",
-                "F04-24-DISP", "F04-22-CIL",
+                "F04-23-DN",
+                "F04-25-AUT",
+                "F04-25-AUT",
+                "F04-25-AU",
+                "F04-24-NS",
+                "F04-27-NIR",
+                "F04-27-AVIS",
+                "F04-RU",
+                "F78-16-DECL",
+                "F04-26-AVIS",
+                "F04-54-SANTE",
+                "F04-24-DISP",
+                "F04-22-CIL",
             ],
             _ => &[
-                "F18-30-REG", "F18-30-REG", "F18-30-REG", "F18-35-AIPD", "F18-36-CONS",
-                "F18-L30-NIR", "F18-L66-AUT", "F18-L66-REF", "F18-L31-AVIS", "F18-L73-MR",
-                "F04-23-DN", "F04-25-AUT",
+                "F18-30-REG",
+                "F18-30-REG",
+                "F18-30-REG",
+                "F18-35-AIPD",
+                "F18-36-CONS",
+                "F18-L30-NIR",
+                "F18-L66-AUT",
+                "F18-L66-REF",
+                "F18-L31-AVIS",
+                "F18-L73-MR",
+                "F04-23-DN",
+                "F04-25-AUT",
             ],
         };
         let kind = if self.dice.percent(4) {
@@ -472,8 +485,12 @@ impl Writer {
         }
         let n = self.dice.below(self.decisions.len() as u64) as usize;
         let how = self.dice.pick(&[
-            "ANNULLED-EX-TUNC", "ANNULLED-DEFERRED", "WITHDRAWN-EX-TUNC", "REPEALED-EX-NUNC",
-            "SUSPENDED", "EXPIRED",
+            "ANNULLED-EX-TUNC",
+            "ANNULLED-DEFERRED",
+            "WITHDRAWN-EX-TUNC",
+            "REPEALED-EX-NUNC",
+            "SUSPENDED",
+            "EXPIRED",
         ]);
         let mut body = json!({
             "decision": self.decisions[n], "how": how, "effective_from": self.date(),
@@ -603,10 +620,7 @@ impl Writer {
         };
         let at = self.at();
         let (kind, body) = match self.dice.below(12) {
-            0..4 => (
-                Kind::ExperimentEnrol,
-                json!({"experiment": experiment, "site": self.site()}),
-            ),
+            0..4 => (Kind::ExperimentEnrol, json!({"experiment": experiment, "site": self.site()})),
             4 | 5 => (
                 Kind::ExperimentPlanExpansion,
                 json!({"experiment": experiment, "target_sites": 40, "approximate": true}),
@@ -644,11 +658,8 @@ impl Writer {
 
     fn access_body(&mut self) -> Value {
         let (processing, _) = self.processing();
-        let role = if self.orderly && self.dice.percent(60) {
-            "R-CARSAT"
-        } else {
-            self.dice.pick(&ROLES)
-        };
+        let role =
+            if self.orderly && self.dice.percent(60) { "R-CARSAT" } else { self.dice.pick(&ROLES) };
         let party = self.dice.pick(&[FUND, FUND, EMPLOYER]);
         let mut recipient = json!({"party": party, "role": role});
         if self.dice.percent(75) {
@@ -737,9 +748,13 @@ impl Writer {
             14..18 => self.declare(processing, controller, true),
             18..26 => self.formality(false),
             26..30 => {
-                let steps =
-                    ["I-NOTICE-INDIVIDUAL", "I-CALLER-NOTICE", "I-CALLER-NOTICE", "I-NOTICE-NONE",
-                     "I-NOTICE-COLLECTIVE"];
+                let steps = [
+                    "I-NOTICE-INDIVIDUAL",
+                    "I-CALLER-NOTICE",
+                    "I-CALLER-NOTICE",
+                    "I-NOTICE-NONE",
+                    "I-NOTICE-COLLECTIVE",
+                ];
                 let step = self.dice.pick(&steps);
                 self.inform(step);
             }
@@ -783,7 +798,11 @@ impl Writer {
                     "objects": self.dice.some(&PURPOSES, 50), "authority": "autorité",
                 });
                 // A text is published once.
-                if !self.drafts.iter().any(|d| d.body["reference"] == reference && d.kind == Kind::ReferencePublish) {
+                if !self
+                    .drafts
+                    .iter()
+                    .any(|d| d.body["reference"] == reference && d.kind == Kind::ReferencePublish)
+                {
                     self.file(AUTHORITY, Kind::ReferencePublish, at, body);
                 }
             }

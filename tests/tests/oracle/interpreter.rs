@@ -180,9 +180,9 @@ fn conclude(findings: &[Found]) -> Outcome {
     let is_formality =
         |f: &Found| TABLE.iter().any(|(code, _, formality)| *code == f.code && *formality);
     let blocking = || findings.iter().filter(|f| f.severity == Severity::Blocking);
-    if blocking().any(|f| {
-        f.evidence == CONTRADICTED || (f.evidence == NOT_EVIDENCED && is_formality(f))
-    }) {
+    if blocking()
+        .any(|f| f.evidence == CONTRADICTED || (f.evidence == NOT_EVIDENCED && is_formality(f)))
+    {
         Outcome::NotCovered
     } else if blocking().next().is_some() {
         Outcome::Undetermined
@@ -215,7 +215,10 @@ pub fn judge(question: &Question<'_>) -> Opinion {
         days,
         recorded: question.recorded,
         latest: question.days.latest,
-        law: Law::on(days.last),
+        law: match (question.days.earliest, question.days.latest) {
+            (Some(_), None) => Law::on(days.first),
+            _ => Law::on(days.last),
+        },
         found: Vec::new(),
         open_by_date: Vec::new(),
     };
@@ -349,7 +352,13 @@ impl<'a> Case<'a> {
             && self.parties().iter().any(|party| {
                 party.said.party == filed.iss
                     && party.said.roles.iter().any(|role| {
-                        *role != Role::Observer && (competent.is_empty() || competent.contains(role))
+                        // A ruling is the court's own.
+                        let competent: &[Role] = match &*filed.body {
+                            Body::RecordRuling(_) => &[Role::Court],
+                            _ => competent,
+                        };
+                        *role != Role::Observer
+                            && (competent.is_empty() || competent.contains(role))
                     })
             })
     }
@@ -418,7 +427,8 @@ impl<'a> Case<'a> {
             told.days().before(self.days).can
                 && !all.iter().any(|other| {
                     other.days().before(self.days).is_certain()
-                        && told.days().before(other.days()).is_certain()
+                        && (told.days().before(other.days()).is_certain()
+                            || (told.days() == other.days() && told.position() < other.position()))
                 })
         };
         let kept = all.iter().filter(|told| may_be_last(told));
@@ -434,13 +444,9 @@ impl<'a> Case<'a> {
         all.sort_by_key(Told::position);
         let (formal, described): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|told| self.is_formal(told.entry));
-        let (mut kept, none) = self.in_force(formal);
-        if !none {
-            return (kept, false);
-        }
-        let (described, none) = self.in_force(described);
-        kept.extend(described);
-        (kept, none)
+        // Where the controller may have declared, what others described is set aside.
+        let (kept, none) = self.in_force(formal);
+        if kept.is_empty() { self.in_force(described) } else { (kept, none) }
     }
 
     /// Requires of the declaration in force that it says something.

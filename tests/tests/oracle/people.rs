@@ -7,11 +7,15 @@ use super::days::{Open, Span};
 use super::interpreter::{CONTRADICTED, Case, NOT_EVIDENCED, UNCERTAIN, positions};
 
 impl<'a> Case<'a> {
-    fn told_of(&self, steps: &[&str]) -> Vec<super::interpreter::Told<'a, greffe_domain::body::RecordInformation>> {
+    fn told_of(
+        &self,
+        steps: &[&str],
+    ) -> Vec<super::interpreter::Told<'a, greffe_domain::body::RecordInformation>> {
         let mut all = self.formal(self.informed());
         all.retain(|told| {
             told.said.processing == self.access.processing
                 && steps.contains(&told.said.step.as_str())
+                && told.days().before(self.days).can
         });
         all
     }
@@ -25,7 +29,7 @@ impl<'a> Case<'a> {
             Some((_, false)) => {}
             None => {
                 let met = Open::any(notices.iter().map(|n| n.days().before(self.days)));
-                if !none_given.is_empty() && !met.is_certain() {
+                if !none_given.is_empty() && met.is_excluded() {
                     self.fire(INFORMED, CONTRADICTED, positions(&none_given));
                 } else {
                     self.require(INFORMED, met, NOT_EVIDENCED, positions(&notices));
@@ -34,9 +38,14 @@ impl<'a> Case<'a> {
         }
 
         if self.access.categories.iter().any(|c| *c == *"CALL-RECORDING") {
+            const CALLERS: &str = "CALLERS-NOT-INFORMED";
             let notices = self.told_of(&["I-CALLER-NOTICE"]);
             let met = Open::any(notices.iter().map(|n| n.days().before(self.days)));
-            self.require("CALLERS-NOT-INFORMED", met, NOT_EVIDENCED, positions(&notices));
+            match self.established(CALLERS) {
+                Some((position, true)) => self.fire(CALLERS, CONTRADICTED, vec![position]),
+                Some((_, false)) => {}
+                None => self.require(CALLERS, met, NOT_EVIDENCED, positions(&notices)),
+            }
         }
 
         self.works_council();
@@ -48,64 +57,94 @@ impl<'a> Case<'a> {
         let (versions, _) = self.declarations();
         let watched: Vec<_> =
             versions.iter().filter(|v| v.said.monitors_staff == Some(true)).copied().collect();
-        let mut opinions = self.formal(self.opined());
+        let mut opinions = self.opined();
         opinions.retain(|o| {
             o.said.processing == self.access.processing && o.said.opinion != Opinion::None
         });
-        if !watched.is_empty() {
-            let met = Open::any(opinions.iter().map(|o| o.days().before(self.days)));
+        let mut steps = self.instruments();
+        steps.retain(|c| {
+            c.said.held
+                && c.said.about.kind == StreamType::Processing
+                && c.said.about.id == self.access.processing
+                && c.said.step.as_str().starts_with("I-CE-")
+                && c.said.step != *"I-CE-INFORMED"
+        });
+        let informed = self.told_of(&["I-CE-CONSULTED", "I-CE-OPINION-FAV", "I-CE-OPINION-UNFAV"]);
+        let employer = matches!(
+            self.access.recipient.role.as_str(),
+            "R-EMPLOYER-MGMT" | "R-EMPLOYER-HR" | "R-LINE-MANAGER"
+        );
+        if !watched.is_empty() || employer {
+            let met = Open::any(opinions.iter().map(|o| o.days().before(self.days)))
+                .or(Open::any(steps.iter().map(|c| c.days().before(self.days))))
+                .or(Open::any(informed.iter().map(|i| i.days().before(self.days))));
+            let involved = [positions(&opinions), positions(&steps), positions(&informed)].concat();
             match self.established(CONSULTED) {
                 Some((position, true)) => self.fire(CONSULTED, CONTRADICTED, vec![position]),
                 Some((_, false)) => {}
-                None => self.require(CONSULTED, met, NOT_EVIDENCED, positions(&opinions)),
+                None => self.require(CONSULTED, met, NOT_EVIDENCED, involved),
             }
         }
-        let against: Vec<_> =
-            opinions.iter().filter(|o| o.said.opinion == Opinion::Unfavourable).copied().collect();
-        let so = Open::any(against.iter().map(|o| o.days().before(self.days)));
-        self.forbid("WORKS-COUNCIL-OBJECTED", so, positions(&against));
+        opinions
+            .retain(|o| o.said.opinion == Opinion::Unfavourable && o.days().before(self.days).can);
+        steps.retain(|c| {
+            (c.said.outcome == Some(Opinion::Unfavourable) || c.said.step == *"I-CE-OPINION-UNFAV")
+                && c.days().before(self.days).can
+        });
+        let so = Open::any(opinions.iter().map(|o| o.days().before(self.days)))
+            .or(Open::any(steps.iter().map(|c| c.days().before(self.days))));
+        let involved = [positions(&opinions), positions(&steps)].concat();
+        self.forbid("WORKS-COUNCIL-OBJECTED", so, involved);
+    }
+
+    /// Consultations that an instrument records.
+    fn instruments(
+        &self,
+    ) -> Vec<super::interpreter::Told<'a, greffe_domain::body::RecordConsultation>> {
+        self.formal(self.consulted())
     }
 
     fn concertation(&mut self) {
         const CODE: &str = "CONCERTATION-MISSING";
-        let set: Vec<_> = self
-            .conditions_set()
-            .into_iter()
-            .filter(|c| self.concerns(&c.said.about) && c.said.condition.contains("concertation"))
-            .collect();
-        let steps: Vec<_> = self
-            .consulted()
-            .into_iter()
-            .filter(|c| {
-                self.concerns(&c.said.about)
-                    && matches!(c.said.step.as_str(), "I-SOCIAL-PARTNERS" | "I-HEALTH-PROFESSION")
-            })
-            .collect();
-        let held: Vec<_> =
-            self.formal(steps.clone()).into_iter().filter(|c| c.said.held).collect();
-        let not_held: Vec<_> = steps.iter().filter(|c| !c.said.held).copied().collect();
-        let was_held = Open::any(held.iter().map(|c| c.days().before(self.days)));
-        for condition in &set {
-            let met: Vec<_> = self
-                .formal(self.conditions_met())
-                .into_iter()
-                .filter(|m| {
-                    m.said.about == condition.said.about
-                        && m.said.condition == condition.said.condition
-                })
-                .collect();
-            let so = Open::any(met.iter().map(|m| m.days().before(self.days))).or(was_held);
-            let mut involved = vec![condition.position()];
-            involved.extend(positions(&met));
-            self.require(CODE, so, NOT_EVIDENCED, involved);
-        }
-        if !not_held.is_empty() && !was_held.is_certain() {
-            let formal = self.formal(not_held.clone());
-            if formal.is_empty() {
-                self.fire(CODE, UNCERTAIN, positions(&not_held));
-            } else {
-                self.fire(CODE, CONTRADICTED, positions(&formal));
+        let here = |about: &greffe_domain::body::About| {
+            about.kind != StreamType::Access && self.concerns(about)
+        };
+        let mut fired = Vec::new();
+        for set in self.conditions_set() {
+            if !here(&set.said.about) || !set.said.condition.contains("concertation") {
+                continue;
             }
+            let met = Open::any(
+                self.conditions_met()
+                    .iter()
+                    .filter(|m| {
+                        m.said.about == set.said.about && m.said.condition == set.said.condition
+                    })
+                    .map(|m| m.days().before(self.days)),
+            );
+            fired.push((met, NOT_EVIDENCED, set.position()));
+        }
+        for missed in self.consulted() {
+            let step = missed.said.step;
+            if !here(&missed.said.about)
+                || missed.said.held
+                || !matches!(step.as_str(), "I-SOCIAL-PARTNERS" | "I-HEALTH-PROFESSION")
+            {
+                continue;
+            }
+            let made_good = Open::any(
+                self.instruments()
+                    .iter()
+                    .filter(|c| {
+                        c.said.held && c.said.step == step && c.said.about == missed.said.about
+                    })
+                    .map(|c| c.days().before(self.days)),
+            );
+            let how = if self.is_formal(missed.entry) { CONTRADICTED } else { UNCERTAIN };
+            fired.push((made_good, how, missed.position()));
+        }
+        for (met, how, position) in fired {
+            self.require(CODE, met, how, vec![position]);
         }
     }
 
@@ -113,20 +152,16 @@ impl<'a> Case<'a> {
         self.retention();
 
         // Certainly late only past the whole of the last day it may have been.
-        if let Some((_, recorded)) = self.recorded
+        if let Some((position, recorded)) = self.recorded
             && let Some(latest) = self.latest
+            && Span::on(recorded.date()).first > Span::on(latest).first + 3
         {
-            const HOUR: i64 = 3_600_000_000;
-            if recorded.micros() - latest.add_days(1).start().micros() > 72 * HOUR {
-                self.fire("LATE-RECORDED", CONTRADICTED, Vec::new());
-            }
+            // 72 hours, in whole days.
+            self.fire("LATE-RECORDED", CONTRADICTED, vec![position]);
         }
 
-        let excluded: Vec<_> = self
-            .rulings()
-            .into_iter()
-            .filter(|r| r.said.excludes_evidence == Some(true))
-            .collect();
+        let excluded: Vec<_> =
+            self.rulings().into_iter().filter(|r| r.said.excludes_evidence == Some(true)).collect();
         if !excluded.is_empty() {
             self.fire("EVIDENCE-EXCLUDED", CONTRADICTED, positions(&excluded));
         }
@@ -139,9 +174,12 @@ impl<'a> Case<'a> {
             for milestone in self.milestones() {
                 if milestone.said.about.kind == StreamType::Ruling
                     && milestone.said.about.id == ruling.said.ruling
-                    && milestone.said.milestone.starts_with("appeal-")
+                    && matches!(
+                        milestone.said.milestone.as_str(),
+                        "appeal-lodged" | "appeal-reserved"
+                    )
                 {
-                    appealed.extend([ruling.position(), milestone.position()]);
+                    appealed.push(milestone.position());
                 }
             }
         }
@@ -151,19 +189,20 @@ impl<'a> Case<'a> {
 
         let mut conflicts = Vec::new();
         for code in greffe_domain::vocabulary::RuleCode::all() {
-            let (held, denied) = (self.claims(code.as_str(), true), self.claims(code.as_str(), false));
+            let (held, denied) =
+                (self.claims(code.as_str(), true), self.claims(code.as_str(), false));
             if !held.is_empty() && !denied.is_empty() {
-                conflicts.push([held, denied].concat());
+                conflicts.extend([held, denied].concat());
             }
         }
-        for both in conflicts {
-            self.fire("CONFLICTING-STATEMENTS", UNCERTAIN, both);
+        if !conflicts.is_empty() {
+            self.fire("CONFLICTING-STATEMENTS", UNCERTAIN, conflicts);
         }
 
         let mut open: Vec<u64> = self.open_by_date.concat();
         open.sort_unstable();
-        let last_law = super::interpreter::Law::on(self.days.first);
-        if !self.open_by_date.is_empty() || last_law != self.law {
+        let law = super::interpreter::Law::on;
+        if !open.is_empty() || law(self.days.first) != law(self.days.last) {
             self.fire("DATE-UNCERTAIN", UNCERTAIN, open);
         }
     }
@@ -173,35 +212,31 @@ impl<'a> Case<'a> {
         let (versions, none) = self.declarations();
         let mut so = super::days::NO;
         let mut involved = Vec::new();
-        if let Some(period) = &self.access.period {
-            // A stretch of days that the data cover: the oldest of them decides.
-            let covered = Span::of(period.interval());
-            for version in &versions {
-                let kept = version
+        let Some(period) = &self.access.period else { return };
+        let covered = Span::of(period.interval());
+        // The oldest of the days covered decides; without a beginning it is unknown.
+        let oldest = if covered.has_beginning() {
+            Span { first: covered.first, last: covered.first }
+        } else {
+            covered
+        };
+        let mut all = !none;
+        for version in &versions {
+            let past = Open::any(
+                version
                     .said
                     .categories
                     .iter()
                     .filter(|c| self.access.categories.contains(&c.code))
-                    .filter_map(|c| c.retention_days)
-                    .min();
-                let Some(kept) = kept else { continue };
-                if !covered.has_beginning() {
-                    continue;
-                }
-                let oldest = Span { first: covered.first, last: covered.first };
-                let mut over = oldest.later(kept).over_on(self.days);
-                if none || versions.len() > 1 {
-                    over.cannot = true;
-                }
-                if over.can {
-                    involved.push(version.position());
-                }
-                so = so.or(over);
+                    .filter_map(|c| Some(oldest.later(c.retention_days?).over_on(self.days))),
+            );
+            if past.can {
+                involved.push(version.position());
+                so.can = true;
             }
+            all &= past.is_certain();
         }
-        if let Some(until) = &self.access.data_retention_until {
-            so = so.or(Span::of(until.interval()).over_on(self.days));
-        }
+        so.cannot = !all;
         self.forbid(CODE, so, involved);
     }
 }

@@ -1,24 +1,31 @@
 //! Purposes, bases, decisions, categories, recipients, persons: the second group.
 
 use greffe_domain::body::{Ending, RenderDecision};
+use greffe_domain::kind::StreamType;
 use greffe_domain::vocabulary::{Outcome, Purpose};
 
-use super::days::{NO, Open, Span, YES};
+use super::days::{NO, Open, Span};
 use super::interpreter::{CONTRADICTED, Case, Law, NOT_EVIDENCED, Told, UNCERTAIN, positions};
 
 pub fn accepts(outcome: Outcome) -> bool {
     matches!(
         outcome.as_str(),
-        "ACCEPTED" | "ACCEPTED-CONDITIONS" | "OPINION-FAVOURABLE" | "TACIT-FAVOURABLE"
+        "ACCEPTED"
+            | "ACCEPTED-CONDITIONS"
+            | "OPINION-FAVOURABLE"
+            | "TACIT-FAVOURABLE"
             | "TACIT-ACCEPTED"
     )
 }
 
 fn refuses(outcome: Outcome) -> bool {
-    matches!(
-        outcome.as_str(),
-        "REFUSED" | "REFUSED-AS-SUBMITTED" | "OPINION-UNFAVOURABLE" | "TACIT-REJECTED"
-    )
+    matches!(outcome.as_str(), "REFUSED" | "REFUSED-AS-SUBMITTED" | "TACIT-REJECTED")
+}
+
+/// An unfavourable opinion answers and refuses nothing; a receipt, an undertaking or a
+/// recommendation does not answer.
+pub fn decides(outcome: Outcome) -> bool {
+    accepts(outcome) || refuses(outcome) || outcome == *"OPINION-UNFAVOURABLE"
 }
 
 /// The end of a decision on one purpose.
@@ -76,7 +83,7 @@ impl<'a> Case<'a> {
         let mut all = self.formal(self.rendered());
         all.retain(|d| {
             d.said.processing == self.access.processing
-                && self.outcome_here(d.said).is_some_and(|o| accepts(o) || refuses(o))
+                && self.outcome_here(d.said).is_some_and(decides)
         });
         all
     }
@@ -92,13 +99,22 @@ impl<'a> Case<'a> {
         for one in all {
             let replaced = all.iter().any(|other| {
                 self.decided_before(other).is_certain()
-                    && self.days_of(one).before(self.days_of(other)).is_certain()
+                    && (self.days_of(one).before(self.days_of(other)).is_certain()
+                        || (self.days_of(one) == self.days_of(other)
+                            && one.position() < other.position()))
             });
             if self.decided_before(one).can && !replaced {
                 kept.push(*one);
             }
         }
         (kept, none)
+    }
+
+    pub fn an_acceptance_may_stand(&self) -> bool {
+        let mut standing = self.decisions_here();
+        standing.retain(|d| !self.is_retroactively_ended(d));
+        let (last, _) = self.last_decisions(&standing);
+        last.iter().any(|d| self.outcome_here(d.said).is_some_and(accepts))
     }
 
     pub fn purposes(&mut self) {
@@ -109,139 +125,132 @@ impl<'a> Case<'a> {
             decisions.into_iter().partition(|d| self.is_retroactively_ended(d));
         let (last, none) = self.last_decisions(&standing);
 
-        self.refused_or_pending(purpose, &last, none);
-        self.incompatible(purpose);
+        self.refused_or_pending(&last, none);
+        self.incompatible(purpose, &last, none);
         self.ended_bases(&annulled, &last, none);
-        self.conditions_of_acceptance(&last, none);
+        self.conditions_of_acceptance(&last);
     }
 
     fn purpose_declared(&mut self, purpose: Purpose) {
-        let before = self.found.len();
         self.require_declared("PURPOSE-NOT-DECLARED", |d| {
             d.purposes.iter().any(|p| p.code == purpose)
         });
-        if self.found.len() > before {
-            return;
-        }
         let Some(cited) = &self.access.basis.reference else { return };
         let texts: Vec<_> = self
             .references()
             .into_iter()
-            .filter(|text| text.said.reference == *cited && !text.said.objects.contains(&purpose))
+            .filter(|text| {
+                text.said.reference == *cited
+                    && !matches!(text.said.kind.as_str(), "report" | "press")
+                    && !text.said.objects.contains(&purpose)
+            })
             .collect();
         if !texts.is_empty() {
             self.fire("PURPOSE-NOT-DECLARED", NOT_EVIDENCED, positions(&texts));
         }
     }
 
-    fn refused_or_pending(
-        &mut self,
-        purpose: Purpose,
-        last: &[Told<'a, RenderDecision>],
-        none: bool,
-    ) {
-        let requests: Vec<_> = self
-            .formal_filings()
-            .into_iter()
-            .filter(|f| Case::awaits_answer(f.said.kind) && f.said.purposes.contains(&purpose))
-            .collect();
+    /// One of these was the last decision, whichever.
+    fn was_last(some: usize, last: &[Told<'a, RenderDecision>], none: bool) -> Open {
+        Open { can: some > 0, cannot: none || some < last.len() }
+    }
 
+    fn this_was_last(&self, one: &Told<'a, RenderDecision>, among: usize) -> Open {
+        if among == 1 { self.decided_before(one) } else { Open { can: true, cannot: true } }
+    }
+
+    fn refused_or_pending(&mut self, last: &[Told<'a, RenderDecision>], none: bool) {
         let refusals: Vec<_> = last
             .iter()
             .filter(|d| self.outcome_here(d.said).is_some_and(refuses))
             .copied()
             .collect();
-        let mut refused = NO;
-        for refusal in &refusals {
-            let ended = Open::any(
-                self.ends_of(&refusal.said.decision)
-                    .iter()
-                    .map(|end| end.from.effective_on(self.days)),
-            );
-            // Refused as submitted: another request may be made, and must not be prejudged.
-            let asked_again = if self.outcome_here(refusal.said).is_some_and(|o| o == *"REFUSED-AS-SUBMITTED") {
-                Open::any(requests.iter().map(|request| {
-                    let standing = self.standing(request, Some(purpose));
-                    let after = Open::known(
-                        self.days_of(refusal).before(request.days()).is_certain(),
-                    );
-                    request.days().before(self.days).and(after).and(standing.rejected.not())
+        // Refused as submitted: another request may be made, and must not be prejudged.
+        let again = |refusal: &Told<'a, RenderDecision>| {
+            let mut requests = self.covering();
+            requests.retain(|request| {
+                self.outcome_here(refusal.said).is_some_and(|o| o == *"REFUSED-AS-SUBMITTED")
+                    && refusal.days().before(request.days()).is_certain()
+            });
+            requests
+        };
+        let stands: Vec<Open> = refusals
+            .iter()
+            .map(|refusal| {
+                Open::any(again(refusal).iter().map(|request| {
+                    let rejected = self.standing(request).rejected;
+                    request.days().before(self.days).and(rejected.not())
                 }))
-            } else {
-                NO
-            };
-            let this = if last.len() == 1 && !none { YES } else { Open { can: true, cannot: true } };
-            refused = refused.or(this.and(ended.not()).and(asked_again.not()));
-        }
-        if refusals.len() == last.len() && !none && !refusals.is_empty() && refused.can {
-            // Whichever was the last, it refused.
-            let all_certain = refusals.len() == 1 || refused.cannot;
-            if !all_certain {
-                refused = YES;
+                .not()
+            })
+            .collect();
+        let which_last = Self::was_last(refusals.len(), last, none);
+        let refused = Open {
+            can: stands.iter().any(|s| s.can),
+            cannot: which_last.cannot || stands.iter().any(|s| s.cannot),
+        };
+
+        let (mut pending, mut which) =
+            if none { self.while_none_acted(|s| s.pending) } else { (NO, Vec::new()) };
+        for refusal in &refusals {
+            for request in again(refusal) {
+                let this =
+                    self.standing(&request).pending.and(self.this_was_last(refusal, last.len()));
+                if this.can {
+                    which.push(request.position());
+                }
+                pending = pending.or(this);
             }
         }
         self.forbid("PURPOSE-REFUSED", refused, positions(&refusals));
-
-        let accepted = Open {
-            can: last.iter().any(|d| self.outcome_here(d.said).is_some_and(accepts)),
-            cannot: none || !refusals.is_empty(),
-        };
-        let mut pending = NO;
-        let mut which = Vec::new();
-        for request in &requests {
-            let standing = self.standing(request, Some(purpose));
-            if standing.pending.can {
-                pending = pending.or(standing.pending);
-                which.push(request.position());
-            }
-        }
-        self.forbid("PURPOSE-PENDING", pending.and(accepted.not()), which);
+        self.forbid("PURPOSE-PENDING", pending, which);
     }
 
-    fn incompatible(&mut self, purpose: Purpose) {
+    fn incompatible(&mut self, purpose: Purpose, last: &[Told<'a, RenderDecision>], none: bool) {
         const CODE: &str = "PURPOSE-INCOMPATIBLE";
+        let grounded: Vec<_> = last
+            .iter()
+            .filter(|d| {
+                d.said.outcomes.iter().any(|o| {
+                    o.purpose == purpose
+                        && o.grounds.iter().any(|g| g.fact.is_some_and(|f| f == *CODE))
+                })
+            })
+            .copied()
+            .collect();
+        if !grounded.is_empty() {
+            let so = Self::was_last(grounded.len(), last, none);
+            return self.forbid(CODE, so, positions(&grounded));
+        }
         match self.established(CODE) {
             Some((position, true)) => return self.fire(CODE, CONTRADICTED, vec![position]),
             Some((_, false)) => return,
             None => {}
         }
-        // Seen for one purpose, used for another.
+        let (versions, _) = self.declarations();
+        let declared =
+            |p: Purpose| versions.iter().any(|v| v.said.purposes.iter().any(|d| d.code == p));
+        // Seen for one purpose, used for another that no declaration has.
         if let Some((seen, _)) = self.recorded {
             let uses: Vec<_> = self
                 .uses()
                 .into_iter()
-                .filter(|u| u.said.access == Some(seen) && u.said.purpose != purpose)
+                .filter(|u| {
+                    u.said.access == Some(seen)
+                        && u.said.purpose != purpose
+                        && !declared(u.said.purpose)
+                })
                 .collect();
             if !uses.is_empty() {
                 return self.fire(CODE, CONTRADICTED, positions(&uses));
             }
         }
-        let grounds: Vec<_> = self
-            .formal(self.rendered())
-            .into_iter()
-            .filter(|d| {
-                d.said.processing == self.access.processing
-                    && !self.is_retroactively_ended(d)
-                    && d.said.outcomes.iter().any(|o| {
-                        o.purpose == purpose
-                            && o.grounds.iter().any(|g| g.fact.is_some_and(|f| f == *CODE))
-                    })
-            })
-            .collect();
-        let grounded = Open::any(grounds.iter().map(|d| self.decided_before(d)));
-        if grounded.can {
-            return self.forbid(CODE, grounded, positions(&grounds));
+        if !versions.is_empty() && !declared(purpose) {
+            return self.fire(CODE, NOT_EVIDENCED, positions(&versions));
         }
         let claims = self.claims(CODE, true);
         if !claims.is_empty() {
-            return self.fire(CODE, UNCERTAIN, claims);
-        }
-        let (versions, none) = self.declarations();
-        if !versions.is_empty()
-            && !none
-            && versions.iter().all(|v| v.said.purposes.iter().all(|p| p.code != purpose))
-        {
-            self.fire(CODE, NOT_EVIDENCED, positions(&versions));
+            self.fire(CODE, UNCERTAIN, claims);
         }
     }
 
@@ -251,65 +260,46 @@ impl<'a> Case<'a> {
         last: &[Told<'a, RenderDecision>],
         none: bool,
     ) {
-        let accepting = |d: &&Told<'a, RenderDecision>| self.outcome_here(d.said).is_some_and(accepts);
+        let accepting =
+            |d: &&Told<'a, RenderDecision>| self.outcome_here(d.said).is_some_and(accepts);
         let current: Vec<_> = last.iter().filter(accepting).copied().collect();
-        let weight = |this: Open| {
-            if last.len() == 1 && !none { this } else { this.and(Open { can: true, cannot: true }) }
-        };
+        let void: Vec<_> = annulled.iter().filter(accepting).copied().collect();
+        let another_stands = Self::was_last(current.len(), last, none);
 
-        // As if it had never been, unless another decision took its place.
-        let replaced = Open { can: !last.is_empty(), cannot: none };
-        let mut never = NO;
-        let mut which = Vec::new();
-        for decision in annulled.iter().filter(accepting) {
-            let so = self.decided_before(decision).and(replaced.not());
-            if so.can {
-                which.push(decision.position());
-                which.extend(
-                    self.ends_of(&decision.said.decision)
-                        .iter()
-                        .filter(|e| matches!(e.how, Ending::AnnulledExTunc | Ending::WithdrawnExTunc))
-                        .map(|e| e.position),
-                );
-            }
-            never = never.or(so);
-        }
-
-        let ended_by = |how: Ending| {
-            let mut so = NO;
-            let mut which = Vec::new();
-            for decision in &current {
-                for end in self.ends_of(&decision.said.decision) {
-                    let effective = end.from.effective_on(self.days);
-                    if end.how == how && effective.can {
-                        so = so.or(weight(effective));
-                        which.push(decision.position());
-                        which.push(end.position);
-                    }
+        let mut ends = Vec::new();
+        for decision in &void {
+            for end in self.ends_of(&decision.said.decision) {
+                if matches!(end.how, Ending::AnnulledExTunc | Ending::WithdrawnExTunc) {
+                    // As if it had never been.
+                    let so = self.decided_before(decision).and(another_stands.not());
+                    ends.push(("BASIS-ANNULLED", so, vec![decision.position(), end.position]));
                 }
             }
-            (so, which)
-        };
-        let (deferred, also) = ended_by(Ending::AnnulledDeferred);
-        let repealed = ended_by(Ending::RepealedExNunc);
-        let suspended = ended_by(Ending::Suspended);
-        let (mut expired, mut term) = ended_by(Ending::Expired);
+        }
         for decision in &current {
-            let Some(until) = &decision.said.until else { continue };
-            let over = Span::of(until.interval()).over_on(self.days);
-            if over.can {
-                expired = expired.or(weight(over));
-                term.push(decision.position());
+            let this = self.this_was_last(decision, last.len());
+            for end in self.ends_of(&decision.said.decision) {
+                let code = match end.how {
+                    Ending::AnnulledDeferred => "BASIS-ANNULLED",
+                    Ending::RepealedExNunc => "BASIS-REPEALED",
+                    Ending::Suspended => "BASIS-SUSPENDED",
+                    Ending::Expired => "BASIS-EXPIRED",
+                    Ending::AnnulledExTunc | Ending::WithdrawnExTunc => continue,
+                };
+                let so = this.and(end.from.effective_on(self.days));
+                ends.push((code, so, vec![decision.position(), end.position]));
+            }
+            if let Some(until) = &decision.said.until {
+                let so = this.and(Span::of(until.interval()).over_on(self.days));
+                ends.push(("BASIS-EXPIRED", so, vec![decision.position()]));
             }
         }
-        which.extend(also);
-        self.forbid("BASIS-ANNULLED", never.or(deferred), which);
-        self.forbid("BASIS-REPEALED", repealed.0, repealed.1);
-        self.forbid("BASIS-SUSPENDED", suspended.0, suspended.1);
-        self.forbid("BASIS-EXPIRED", expired, term);
+        for (code, so, involved) in ends {
+            self.forbid(code, so, involved);
+        }
     }
 
-    fn conditions_of_acceptance(&mut self, last: &[Told<'a, RenderDecision>], none: bool) {
+    fn conditions_of_acceptance(&mut self, last: &[Told<'a, RenderDecision>]) {
         let mut unmet = Vec::new();
         for decision in last {
             for outcome in &decision.said.outcomes {
@@ -317,19 +307,18 @@ impl<'a> Case<'a> {
                     continue;
                 }
                 for condition in &outcome.conditions {
-                    let met: Vec<_> = self
-                        .formal(self.conditions_met())
-                        .into_iter()
-                        .filter(|m| {
-                            self.concerns(&m.said.about) && m.said.condition == condition.condition
-                        })
-                        .collect();
-                    let so = Open::any(met.iter().map(|m| m.days().before(self.days)));
-                    let certain = last.len() == 1 && !none;
-                    let needed = if certain { YES } else { Open { can: true, cannot: true } };
-                    let mut involved = vec![decision.position()];
-                    involved.extend(positions(&met));
-                    unmet.push((so.or(needed.not()), involved));
+                    let so = Open::any(
+                        self.conditions_met()
+                            .iter()
+                            .filter(|m| {
+                                m.said.about.kind == StreamType::Processing
+                                    && m.said.about.id == self.access.processing
+                                    && m.said.condition == condition.condition
+                            })
+                            .map(|m| m.days().before(self.days)),
+                    );
+                    let needed = self.this_was_last(decision, last.len());
+                    unmet.push((so.or(needed.not()), vec![decision.position()]));
                 }
             }
         }
@@ -344,33 +333,39 @@ impl<'a> Case<'a> {
             access.categories.iter().all(|c| d.categories.iter().any(|said| said.code == *c))
         });
 
-        let (versions, _) = self.declarations();
+        let (versions, none) = self.declarations();
         if self.law != Law::Of1978 {
+            let declaration = |v: &Told<'a, greffe_domain::body::Declaration>| v.said;
             let is_basis = |code: &greffe_domain::vocabulary::LegalBasis| {
                 code.as_str().starts_with("A6-") || code.as_str().starts_with("LIL7-")
             };
-            let stated = access.basis.codes.iter().any(is_basis)
-                || versions.iter().any(|v| v.said.legal_basis.iter().any(is_basis));
-            if !stated {
-                self.fire("LEGAL-BASIS-UNSTATED", NOT_EVIDENCED, positions(&versions));
+            if !access.basis.codes.iter().any(is_basis) {
+                let so = |v: &&Told<'a, greffe_domain::body::Declaration>| {
+                    declaration(v).legal_basis.iter().any(is_basis)
+                };
+                let count = versions.iter().filter(so).count();
+                let met = Open { can: count > 0, cannot: none || count < versions.len() };
+                self.require("LEGAL-BASIS-UNSTATED", met, NOT_EVIDENCED, positions(&versions));
             }
             let is_special = |code: &greffe_domain::vocabulary::LegalBasis| {
                 code.as_str().starts_with("A9-") || code.as_str().starts_with("LIL8-")
             };
-            let stated = access.basis.codes.iter().any(is_special)
-                || versions.iter().any(|v| {
-                    v.said.special_basis.iter().chain(&v.said.legal_basis).any(is_special)
-                });
             let special = access.categories.iter().any(|c| c.term().art9 == Some(true));
-            if special && !stated {
-                self.fire("ART9-BASIS-MISSING", NOT_EVIDENCED, positions(&versions));
+            if special && !access.basis.codes.iter().any(is_special) {
+                let so = |v: &&Told<'a, greffe_domain::body::Declaration>| {
+                    let said = declaration(v);
+                    said.special_basis.iter().chain(&said.legal_basis).any(is_special)
+                };
+                let count = versions.iter().filter(so).count();
+                let met = Open { can: count > 0, cannot: none || count < versions.len() };
+                self.require("ART9-BASIS-MISSING", met, NOT_EVIDENCED, positions(&versions));
             }
         }
 
         let motive = access.categories.iter().any(|c| c.as_str().starts_with("ABS-MOTIVE"));
         const INFERRED: &str = "CATEGORY-INFERRED";
         if access.categories.iter().any(|c| *c == *"ABS-MOTIVE-INFERRED") {
-            self.fire(INFERRED, CONTRADICTED, Vec::new());
+            self.fire(INFERRED, CONTRADICTED, positions(&versions));
         } else if motive {
             match self.established(INFERRED) {
                 Some((position, true)) => self.fire(INFERRED, CONTRADICTED, vec![position]),
@@ -385,11 +380,10 @@ impl<'a> Case<'a> {
         }
 
         let role = access.recipient.role;
-        let employer = matches!(role.as_str(), "R-EMPLOYER-MGMT" | "R-EMPLOYER-HR" | "R-LINE-MANAGER");
-        let nominative = match access.identifiability {
-            Some(how) => how == *"NOMINATIVE",
-            None => access.cohort.is_none(),
-        } || access.cohort.is_none();
+        let employer =
+            matches!(role.as_str(), "R-EMPLOYER-MGMT" | "R-EMPLOYER-HR" | "R-LINE-MANAGER");
+        let nominative = !access.subjects.is_empty()
+            || access.identifiability.is_some_and(|how| how == *"NOMINATIVE");
         let never = employer
             && (access.categories.iter().any(|c| *c == *"DMST" || *c == *"IRDP-SCORE")
                 || (motive && nominative));
@@ -408,18 +402,23 @@ impl<'a> Case<'a> {
 
     pub fn persons(&mut self) {
         let access = self.access;
-        let named = access.subjects.iter();
-        let members = access.cohort.iter().flat_map(|c| &c.members);
         let transfer = matches!(access.recipient.role.as_str(), "R-OCC-PHYSICIAN" | "R-SPST-CELL")
-            && access.categories.iter().any(|c| c.as_str().starts_with("ABS-"));
-        for person in named.chain(members) {
+            && self.law != Law::Of1978
+            && access.categories.iter().any(|c| {
+                c.as_str().starts_with("ABS-") || *c == *"CLAIMS-CARE" || *c == *"MED-CONTROL"
+            });
+        if transfer && access.subjects.is_empty() {
+            self.fire("SUBJECT-AGREEMENT-MISSING", NOT_EVIDENCED, Vec::new());
+        }
+        for person in &access.subjects {
             let Some(reference) = &person.value else { continue };
             if transfer {
                 let agreed: Vec<_> = self
-                    .formal(self.agreed())
+                    .agreed()
                     .into_iter()
                     .filter(|a| {
-                        a.said.processing == access.processing
+                        a.days().before(self.days).can
+                            && a.said.processing == access.processing
                             && a.said.subject.as_ref().and_then(|s| s.value.as_ref())
                                 == Some(reference)
                     })
@@ -428,7 +427,7 @@ impl<'a> Case<'a> {
                 self.require("SUBJECT-AGREEMENT-MISSING", met, NOT_EVIDENCED, positions(&agreed));
             }
             let objected: Vec<_> = self
-                .formal(self.objected())
+                .objected()
                 .into_iter()
                 .filter(|o| {
                     o.said.processing == access.processing
