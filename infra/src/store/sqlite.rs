@@ -4,6 +4,9 @@
 //! pool on tokio's blocking threads, and see what was committed. WAL with
 //! `synchronous=FULL`: what was acknowledged survives a power cut.
 //!
+//! The log is folded into the file when the writer opens it and when it stops: the file
+//! alone is the ledger then, to copy, to check and to keep.
+//!
 //! A commit that fails half-way may have left its frames in the log, where a crash would
 //! find and replay them. So after a commit of unknown outcome the writer first commits a
 //! small row of its own, which overwrites such frames: only then is the head what it says.
@@ -188,6 +191,11 @@ impl SqliteStore {
         check_version(&connection, &path)?;
         prepare_for_writing(&connection, &options).map_err(fault)?;
         migrate(&mut connection, origin).map_err(fault)?;
+        // A server that was killed left its log. A reader or a full disk may hold it back:
+        // the ledger is whole with it too, and nobody waits here.
+        connection.busy_timeout(Duration::ZERO).map_err(fault)?;
+        fold_log(&connection);
+        connection.busy_timeout(BUSY).map_err(fault)?;
         let held = read_origin(&connection).map_err(fault)?.ok_or_else(|| {
             Fault::new(FaultKind::Missing, "open the ledger", path.display().to_string())
         })?;
@@ -620,6 +628,9 @@ impl WriterThread {
                 Job::Head(answer) => drop(answer.send(self.head())),
             }
         }
+        // An idle reader that closed last would leave the log where it is.
+        lock(&self.shared.idle).clear();
+        fold_log(&self.connection);
     }
 
     fn fault(&self, error: rusqlite::Error, attempted: impl Into<String>) -> Fault {
@@ -675,10 +686,7 @@ impl WriterThread {
         self.checkpoint_owed |= !batch.erased.is_empty();
         if self.checkpoint_owed {
             // A reader may hold the log back: the next append tries again.
-            self.checkpoint_owed = !self
-                .connection
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
-                .is_ok_and(|busy| busy == 0);
+            self.checkpoint_owed = !fold_log(&self.connection);
         }
         Ok(())
     }
@@ -693,6 +701,13 @@ impl WriterThread {
             Err(_) => Err(AppendError::Unknown(failure)),
         }
     }
+}
+
+/// Moves what the log holds into the file and empties it; whether that was done.
+fn fold_log(connection: &Connection) -> bool {
+    connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+        .is_ok_and(|busy| busy == 0)
 }
 
 enum WriteError {
@@ -1221,6 +1236,35 @@ mod tests {
         assert_eq!(store.head().await.expect("settled"), sample.head());
         sample.add(&batch);
         store.append(batch).await.expect("an append");
+        contract::compare(&store, &sample).await;
+    }
+
+    /// Whether the ledger's own file, without its log, holds these bytes.
+    fn file_holds(directory: &Path, needle: &[u8]) -> bool {
+        let bytes = std::fs::read(directory.join(LEDGER_FILE)).expect("readable");
+        bytes.windows(needle.len()).any(|window| window == needle)
+    }
+
+    #[tokio::test]
+    async fn the_log_is_folded_into_the_file_when_the_writer_stops_and_when_it_opens() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (store, sample) = filled(directory.path()).await;
+        let leaf = sample.entries[7].sealed.leaf.clone();
+        // A reader that stays open keeps SQLite from folding of its own accord.
+        let reader = SqliteStore::open_read_only(directory.path()).expect("a reader");
+        contract::compare(&reader, &sample).await;
+        contract::compare(&store, &sample).await;
+        assert!(!file_holds(directory.path(), &leaf), "still in the log");
+        let killed = tempfile::tempdir().expect("a directory");
+        for name in ["ledger.db", "ledger.db-wal"] {
+            std::fs::copy(directory.path().join(name), killed.path().join(name)).expect("a copy");
+        }
+        drop(store);
+        assert!(file_holds(directory.path(), &leaf), "folded on stopping");
+        // What a killed server left behind.
+        assert!(!file_holds(killed.path(), &leaf));
+        let store = SqliteStore::open(killed.path()).expect("it opens");
+        assert!(file_holds(killed.path(), &leaf), "folded on opening");
         contract::compare(&store, &sample).await;
     }
 
