@@ -110,6 +110,8 @@ pub struct SqliteStore {
 /// What the readers and the writer have in common.
 struct Shared {
     path: PathBuf,
+    /// Set where nothing can be written, SQLite's own files included.
+    still: Option<Still>,
     origin: String,
     idle: Mutex<Vec<Connection>>,
     keys: RwLock<Keys>,
@@ -154,13 +156,14 @@ impl SqliteStore {
     pub fn open_read_only(directory: &Path) -> Result<Self, Fault> {
         let path = existing(directory)?;
         let fault = |e| fault(e, "open the ledger", &path);
-        let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(fault)?;
+        let (connection, still) = connect_reader(directory, &path).map_err(fault)?;
         check_version(&connection, &path)?;
         let origin = read_origin(&connection).map_err(fault)?.ok_or_else(|| {
             Fault::new(FaultKind::Missing, "open the ledger", path.display().to_string())
         })?;
         let keys = Keys::load(&connection).map_err(fault)?;
-        Ok(Self { shared: Arc::new(Shared::new(path, origin, keys)), writer: None })
+        let shared = Shared { still, ..Shared::new(path, origin, keys) };
+        Ok(Self { shared: Arc::new(shared), writer: None })
     }
 
     /// Opens it as on a disk with room for so many pages only.
@@ -483,7 +486,8 @@ impl Store for SqliteStore {
 
 impl Shared {
     fn new(path: PathBuf, origin: String, keys: Keys) -> Self {
-        Self { path, origin, idle: Mutex::new(Vec::new()), keys: RwLock::new(keys) }
+        let (idle, keys) = (Mutex::new(Vec::new()), RwLock::new(keys));
+        Self { path, still: None, origin, idle, keys }
     }
 
     fn shown(&self) -> String {
@@ -494,8 +498,11 @@ impl Shared {
         if let Some(connection) = lock(&self.idle).pop() {
             return Ok(connection);
         }
-        connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)
-            .map_err(|e| fault(e, "open the ledger", &self.path))
+        match &self.still {
+            None => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY),
+            Some(_) => connect_still(&self.path),
+        }
+        .map_err(|e| fault(e, "open the ledger", &self.path))
     }
 
     /// Positions of the rows whose key has this hash, in order. Memory is looked at first:
@@ -888,6 +895,51 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Keeps writers away from a file that is read without SQLite's locks, until dropped.
+struct Still {
+    _lock: Option<File>,
+}
+
+/// A reading connection that works. Even to read, SQLite writes beside the file; where it
+/// may not, and the log is empty, the file is read as one that does not change.
+fn connect_reader(directory: &Path, path: &Path) -> rusqlite::Result<(Connection, Option<Still>)> {
+    let refused = match connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .and_then(|connection| read_version(&connection).map(|_| connection))
+    {
+        Ok(connection) => return Ok((connection, None)),
+        Err(error) => error,
+    };
+    let log = path.with_extension("db-wal");
+    let log_is_empty = std::fs::metadata(&log)
+        .map_or_else(|e| e.kind() == std::io::ErrorKind::NotFound, |metadata| metadata.len() == 0);
+    let code = refused.sqlite_error_code();
+    let unwritable = matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly));
+    if !unwritable || !log_is_empty {
+        return Err(refused);
+    }
+    let lock = File::open(directory.join(LOCK_FILE)).ok();
+    if lock.as_ref().is_some_and(|lock| lock.try_lock_shared().is_err()) {
+        return Err(refused);
+    }
+    Ok((connect_still(path)?, Some(Still { _lock: lock })))
+}
+
+fn connect_still(path: &Path) -> rusqlite::Result<Connection> {
+    // What means something in a URI is written as its code.
+    let mut uri = "file:".to_owned();
+    for c in path.to_string_lossy().chars() {
+        match c {
+            '%' => uri.push_str("%25"),
+            '?' => uri.push_str("%3f"),
+            '#' => uri.push_str("%23"),
+            c => uri.push(c),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    connect(Path::new(&uri), flags)
+}
+
 fn prepare_for_writing(connection: &Connection, options: &WriterOptions) -> rusqlite::Result<()> {
     // The page size counts only before the first table; 16 KiB pages, a large cache and rare
     // checkpoints keep the 99th percentile of a commit low.
@@ -1026,12 +1078,15 @@ fn damaged(column: usize, what: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, cause.into())
 }
 
-fn fault(error: rusqlite::Error, attempted: impl Into<String>, path: &Path) -> Fault {
+/// What a failure of SQLite on a file means.
+pub(crate) fn fault(error: rusqlite::Error, attempted: impl Into<String>, path: &Path) -> Fault {
     use rusqlite::Error as E;
     let kind = match &error {
         E::SqliteFailure(failure, _) => match failure.code {
             ErrorCode::DiskFull => FaultKind::Full,
             ErrorCode::ReadOnly | ErrorCode::PermissionDenied => FaultKind::ReadOnly,
+            // The file is there: it, or the log beside it, is not ours to open.
+            ErrorCode::CannotOpen if path.exists() => FaultKind::ReadOnly,
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => FaultKind::Corrupt,
             _ => FaultKind::Unavailable,
         },

@@ -2,6 +2,8 @@
 
 mod cases;
 mod crash;
+mod disk;
 mod first_minute;
 mod lifecycle;
+mod ndjson;
 mod rights;
