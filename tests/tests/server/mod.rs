@@ -1,5 +1,6 @@
 //! The service as its users meet it: a process, a port, a directory on disk.
 
+mod ask;
 mod cases;
 mod crash;
 mod disk;
