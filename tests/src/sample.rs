@@ -58,7 +58,12 @@ pub fn statement(text: &str) -> Value {
 
 /// A ledger with its parties, an authorised processing, and no access yet.
 pub fn opened(clock: ClockKind) -> TestLedger {
-    let mut ledger = TestLedger::open(ORIGIN, clock);
+    opened_under(&CURRENT, clock)
+}
+
+/// The same, judged under these rules.
+pub fn opened_under(rulebook: &'static Rulebook, clock: ClockKind) -> TestLedger {
+    let mut ledger = TestLedger::open_under(rulebook, ORIGIN, clock);
     for (party, role) in [
         (FUND, "controller"),
         (AUTHORITY, "regulator"),

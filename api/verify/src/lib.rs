@@ -12,13 +12,13 @@ mod reason;
 mod rejudge;
 mod report;
 mod seen;
-mod trust;
 
 use std::io::{BufRead, Read};
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use greffe_domain::rules::{self, Rulebook};
 use greffe_domain::seal::Position;
 
 use ledger::Ledger;
@@ -26,7 +26,7 @@ use line::{KnownKeys, Line, MAX_LINE_BYTES};
 
 pub use reason::{Failure, Reason};
 pub use report::Report;
-pub use trust::{Trust, TrustError};
+pub use greffe_domain::trust::{Trust, TrustError};
 
 /// Lines and bytes read ahead of the serial half.
 const CHUNK_LINES: usize = 1024;
@@ -36,8 +36,17 @@ const BLOCK_LINES: usize = 16;
 
 /// Checks an export. Returns what it holds, or the first failure in the order of its lines.
 pub fn verify(reader: impl BufRead, trust: &Trust) -> Result<Report, Failure> {
+    verify_under(reader, trust, rules::VERSIONS)
+}
+
+/// The same with other rulebooks than this build's, in the order they came into force.
+pub fn verify_under(
+    reader: impl BufRead,
+    trust: &Trust,
+    rulebooks: &[&'static Rulebook],
+) -> Result<Report, Failure> {
     let mut chunks = Chunks { reader, lines: 0, entries: 0 };
-    let mut ledger = Ledger::new(trust);
+    let mut ledger = Ledger::new(trust, rulebooks);
     let mut chunk = chunks.read();
     if !chunk.lines().any(line::is_recognisable) {
         return Err(match chunk.end {
