@@ -116,16 +116,29 @@ pub enum Refused {
     /// Sound or not, it is of the ledger of that name.
     OtherLedger(String),
     /// Signed by a key that is not, as far as is known, the ledger's at that position.
-    KeyUnknown { kid: String, position: Position },
+    KeyUnknown {
+        kid: String,
+        position: Position,
+    },
     /// The entry is no request for access. Names what it is.
     NotARequest(EventType),
-    Denied { position: Position, verdict: &'static str },
+    Denied {
+        position: Position,
+        verdict: &'static str,
+    },
     /// The entry was written under rules that did not seal the term.
     TermNotSealed(String),
     /// `until` was the last good day.
-    Expired { until: LegalDate, on: LegalDate },
+    Expired {
+        until: LegalDate,
+        on: LegalDate,
+    },
     /// It was granted for something else than what is asked.
-    NotFor { what: Scope, granted: String, asked: String },
+    NotFor {
+        what: Scope,
+        granted: String,
+        asked: String,
+    },
 }
 
 /// In what a request may go beyond a grant.
@@ -178,7 +191,9 @@ impl Refused {
                 ),
             ),
             Self::NotARequest(event) => Words::new(
-                format!("l’entrée n’est pas une demande d’accès mais {event} : elle n’accorde rien"),
+                format!(
+                    "l’entrée n’est pas une demande d’accès mais {event} : elle n’accorde rien"
+                ),
                 format!("the entry is no request for access but {event}: it grants nothing"),
             ),
             Self::Denied { position, verdict } => Words::new(
@@ -493,9 +508,7 @@ fn compare(grant: &Grant, asked: &Asked<'_>) -> Result<(), Refused> {
     }
     let granted = access.recipient.site.as_ref().map(|site| site.id.as_str());
     match asked.site {
-        Some(site) if granted != Some(site) => {
-            not_for(Scope::Site, granted.unwrap_or("—"), site)
-        }
+        Some(site) if granted != Some(site) => not_for(Scope::Site, granted.unwrap_or("—"), site),
         _ => Ok(()),
     }
 }

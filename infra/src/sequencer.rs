@@ -188,8 +188,7 @@ pub async fn load(store: &dyn Store) -> Result<Loaded, Fault> {
 }
 
 fn read_leaf(row: &EntryRow) -> Result<Leaf, Fault> {
-    Leaf::parse(&row.sealed.leaf)
-        .map_err(|e| corrupt("read a leaf", row.position, &e.to_string()))
+    Leaf::parse(&row.sealed.leaf).map_err(|e| corrupt("read a leaf", row.position, &e.to_string()))
 }
 
 /// The event of a row, with the disclosures that rules look at.

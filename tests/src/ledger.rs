@@ -478,6 +478,25 @@ impl TestLedger {
         self.entries.push(Recorded { filing: None, sealed, disclosures: Vec::new() });
     }
 
+    /// The receipt of an entry, as the service gives it.
+    pub fn receipt(&self, position: u64) -> Value {
+        let entry = &self.entries[position as usize];
+        let leaf = json::parse(&entry.sealed.leaf).expect("our own leaf");
+        let mut receipt = json!({
+            "origin": self.origin, "position": position, "link": entry.sealed.link,
+            "signature": base64url(&entry.sealed.signature), "key": entry.sealed.kid,
+            "time": leaf["time"], "filing": leaf["filing"]["digest"],
+        });
+        if let Some(verdict) = leaf["event"]["data"].get("verdict") {
+            receipt["verdict"] = verdict.clone();
+            if leaf["event"]["type"] == "AccessGranted" && !verdict["valid_until"].is_null() {
+                receipt["valid_until"] = verdict["valid_until"].clone();
+            }
+        }
+        receipt["leaf"] = leaf;
+        receipt
+    }
+
     // Exports.
 
     pub fn export(&self) -> Vec<u8> {

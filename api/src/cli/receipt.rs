@@ -109,10 +109,9 @@ pub fn run(args: Args) -> Result<(), CliError> {
                 let code = refused.code();
                 say!("{}", json!({"granted": false, "code": code, "detail": detail}));
             }
-            let advice = args.lang.pick(
-                "ne rien communiquer sur ce reçu",
-                "release nothing on this receipt",
-            );
+            let advice = args
+                .lang
+                .pick("ne rien communiquer sur ce reçu", "release nothing on this receipt");
             Err(CliError::no(format!("{} ({})", detail, refused.code()), advice))
         }
         Err(unreadable) => Err(CliError::broken(
@@ -167,7 +166,10 @@ fn describe(grant: &Grant, lang: Lang) {
         "{} ({}; {})",
         lang.pick("accordé", "granted"),
         grant.verdict.verdict.as_str(),
-        lang.pick("constat du registre, pas un jugement", "a finding of the register, not a ruling")
+        lang.pick(
+            "constat du registre, pas un jugement",
+            "a finding of the register, not a ruling"
+        )
     );
     for (fr, en, value) in [
         ("entrée", "entry", format!("{} {}", grant.position, grant.origin)),

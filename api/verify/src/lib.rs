@@ -24,9 +24,9 @@ use greffe_domain::seal::Position;
 use ledger::Ledger;
 use line::{KnownKeys, Line, MAX_LINE_BYTES};
 
+pub use greffe_domain::trust::{Trust, TrustError};
 pub use reason::{Failure, Reason};
 pub use report::Report;
-pub use greffe_domain::trust::{Trust, TrustError};
 
 /// Lines and bytes read ahead of the serial half.
 const CHUNK_LINES: usize = 1024;

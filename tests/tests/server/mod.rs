@@ -3,5 +3,6 @@
 mod cases;
 mod crash;
 mod first_minute;
+mod gate;
 mod lifecycle;
 mod rights;

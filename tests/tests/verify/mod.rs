@@ -3,6 +3,7 @@
 mod command_line;
 mod dishonest;
 mod honest;
+mod rulebooks;
 mod tampered;
 
 use greffe_tests::ledger::TestLedger;
