@@ -58,18 +58,33 @@ pub const RGPD: &[Regime] = &[Regime::Rgpd2018];
 pub struct Rulebook {
     pub version: &'static str,
     pub rules: &'static [&'static [Rule]],
+    /// Whether a covered verdict states its term, `Verdict::valid_until` (ADR 0024).
+    pub states_term: bool,
 }
+
+/// The first rules. Their verdicts state no term: it stood in the receipt alone, where
+/// nothing signed it.
+pub static FIRST: Rulebook = Rulebook {
+    version: "2026-11-21",
+    rules: &[formality::RULES, purpose::RULES, experiment::RULES, information::RULES, time::RULES],
+    states_term: false,
+};
 
 /// The current rules.
 pub static CURRENT: Rulebook = Rulebook {
-    version: "2026-11-21",
+    version: "2026-11-25",
     rules: &[formality::RULES, purpose::RULES, experiment::RULES, information::RULES, time::RULES],
+    states_term: true,
 };
 
+/// Every version this build can judge by, in the order they came into force. A ledger is
+/// written under the last one, and never goes back to an earlier one (ADR 0025).
+pub static VERSIONS: &[&Rulebook] = &[&FIRST, &CURRENT];
+
 impl Rulebook {
-    /// Every version this build can judge by.
+    /// One of [`VERSIONS`].
     pub fn by_version(version: &str) -> Option<&'static Rulebook> {
-        (version == CURRENT.version).then_some(&CURRENT)
+        VERSIONS.iter().copied().find(|rulebook| rulebook.version == version)
     }
 
     pub fn rules(&self) -> impl Iterator<Item = &'static Rule> {
@@ -385,13 +400,16 @@ pub fn judge(rulebook: &Rulebook, case: &Case<'_>, view: View<'_>) -> Option<Jud
     undecided.dedup();
     let mut found: Vec<Finding> = findings.found.into_iter().map(|(f, _)| f).collect();
     found.sort_by(|a, b| (a.code, &a.positions).cmp(&(b.code, &b.positions)));
+    let verdict = conclude(rulebook, &found);
+    let states_term = rulebook.states_term && verdict.is_covered();
     Some(Judgement {
         verdict: Verdict {
-            verdict: conclude(rulebook, &found),
+            verdict,
             findings: found,
             basis: basis(&question),
             regime: question.regime.as_str().to_owned(),
             judged_at: view.size(),
+            valid_until: if states_term { term(&question) } else { None },
         },
         undecided,
     })
@@ -418,10 +436,16 @@ pub fn conclude(rulebook: &Rulebook, findings: &[Finding]) -> Outcome {
     }
 }
 
-/// Last day on which a covered access may still be served: the earliest term of the
-/// decision and of the experiment it rests on. `None`: neither has one.
+/// Last day on which a covered access may still be served. `None`: it has no term.
+///
+/// For entries whose rulebook states no term; later ones have it in their verdict.
 pub fn valid_until(case: &Case<'_>, view: View<'_>) -> Option<LegalDate> {
-    let question = Question::new(case, view)?;
+    term(&Question::new(case, view)?)
+}
+
+/// The earliest term of the decision and of the experiment that an access rests on.
+fn term(question: &Question<'_>) -> Option<LegalDate> {
+    let view = question.view;
     let decided = question
         .decisions(question.access.purpose)
         .pop()
