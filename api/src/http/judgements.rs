@@ -145,8 +145,8 @@ pub async fn create(
     for (finding, value) in
         verdict.findings.iter().zip(answer["findings"].as_array_mut().into_iter().flatten())
     {
-        if let Some((fr, en)) = super::queries::reason(finding.code.as_str(), &CURRENT) {
-            value["reason"] = lang.pick(fr, en).into();
+        if let Some(reason) = super::queries::reason(finding.code.as_str(), &CURRENT, lang) {
+            value["reason"] = reason.into();
         }
     }
     answer["reasons"] = reasons(&[&verdict], lang);
@@ -210,8 +210,8 @@ fn generalisation(
     let mut words = serde_json::Map::new();
     for finding in &found {
         let code = finding.code.as_str();
-        if let Some((fr, en)) = super::queries::reason(code, &CURRENT) {
-            words.insert(code.to_owned(), lang.pick(fr, en).into());
+        if let Some(reason) = super::queries::reason(code, &CURRENT, lang) {
+            words.insert(code.to_owned(), reason.into());
         }
     }
     Ok(axum::Json(json!({"findings": found, "judged_at": size, "reasons": words})))
