@@ -294,6 +294,12 @@ fn schemas() -> Value {
             "evidence": {"enum": ["CONTRADICTED", "NOT-EVIDENCED", "UNCERTAIN"]},
             "positions": many(position()),
             "rests_on": many(text()),
+            "cells": many(object(&["categories", "unit", "units"], json!({
+                "categories": many(text()),
+                "period": text(),
+                "unit": {"enum": ["days", "spells", "persons", "cents", "permille"]},
+                "units": many(text()),
+            }))),
             "source": text(),
         })),
         "Verdict": object(&["verdict", "findings", "basis", "regime", "judged_at"], json!({

@@ -13,15 +13,19 @@ pub mod generalise;
 pub mod information;
 pub mod purpose;
 pub mod regime;
+pub mod statistics;
 pub mod time;
+
+use std::cell::OnceCell;
 
 use crate::body::{Access, Declaration, RecordRuling, RecordStatement, RenderDecision};
 use crate::date::{Certainty, Interval, LegalDate, Timestamp};
 use crate::kind::StreamType;
 use crate::register::{Experiment, Fact, InForce, Processing, View, in_force};
-use crate::verdict::{Evidence, Finding, Outcome, Severity, Verdict};
+use crate::verdict::{Evidence, Finding, Involved, Outcome, Severity, Verdict};
 use crate::vocabulary::{Purpose, RuleCode};
 use regime::Regime;
+use statistics::{Statistics, Thresholds};
 
 /// One rule of the rulebook.
 pub struct Rule {
@@ -45,6 +49,7 @@ pub enum Group {
     Experiment,
     Information,
     Time,
+    Statistics,
 }
 
 /// Regimes in which a rule that follows from all of them runs.
@@ -58,18 +63,38 @@ pub const RGPD: &[Regime] = &[Regime::Rgpd2018];
 pub struct Rulebook {
     pub version: &'static str,
     pub rules: &'static [&'static [Rule]],
+    pub thresholds: &'static Thresholds,
 }
+
+/// The first rules: before disclosures to one employer were held against each other.
+pub static RULES_2026_11_21: Rulebook = Rulebook {
+    version: "2026-11-21",
+    rules: &[formality::RULES, purpose::RULES, experiment::RULES, information::RULES, time::RULES],
+    thresholds: &statistics::THRESHOLDS,
+};
 
 /// The current rules.
 pub static CURRENT: Rulebook = Rulebook {
-    version: "2026-11-21",
-    rules: &[formality::RULES, purpose::RULES, experiment::RULES, information::RULES, time::RULES],
+    version: "2026-11-25",
+    rules: &[
+        formality::RULES,
+        purpose::RULES,
+        experiment::RULES,
+        information::RULES,
+        time::RULES,
+        // After `DATE-UNCERTAIN`, which reads what those before it left open.
+        statistics::RULES,
+    ],
+    thresholds: &statistics::THRESHOLDS,
 };
+
+/// Every version this build can judge by, the oldest first.
+pub static RULEBOOKS: [&Rulebook; 2] = [&RULES_2026_11_21, &CURRENT];
 
 impl Rulebook {
     /// Every version this build can judge by.
     pub fn by_version(version: &str) -> Option<&'static Rulebook> {
-        (version == CURRENT.version).then_some(&CURRENT)
+        RULEBOOKS.into_iter().find(|rulebook| rulebook.version == version)
     }
 
     pub fn rules(&self) -> impl Iterator<Item = &'static Rule> {
@@ -104,11 +129,13 @@ pub struct Question<'a> {
     /// The declaration that may have been in force. Where the controller filed a formal
     /// one, descriptions by others are set aside.
     pub declaration: InForce<'a, Declaration>,
+    pub thresholds: &'static Thresholds,
+    statistics: OnceCell<Option<Statistics<'a>>>,
 }
 
 impl<'a> Question<'a> {
     /// `None` when the processing is not in the register at that size.
-    pub fn new(case: &Case<'a>, view: View<'a>) -> Option<Self> {
+    pub fn new(rulebook: &Rulebook, case: &Case<'a>, view: View<'a>) -> Option<Self> {
         let processing = view.processing(&case.access.processing)?;
         let versions = view.known(&processing.versions);
         let formal = in_force(versions.iter().filter(|v| v.formal), &case.days);
@@ -135,7 +162,14 @@ impl<'a> Question<'a> {
             processing,
             experiment,
             declaration,
+            thresholds: rulebook.thresholds,
+            statistics: OnceCell::new(),
         })
+    }
+
+    /// What the disclosure of a group says of persons; `None` if it shows no cell.
+    pub fn statistics(&self) -> Option<&Statistics<'a>> {
+        self.statistics.get_or_init(|| Statistics::of(self, self.thresholds)).as_ref()
     }
 
     pub fn position(&self) -> Option<u64> {
@@ -270,6 +304,7 @@ pub struct Fired {
     evidence: Evidence,
     positions: Vec<u64>,
     rests_on: Vec<String>,
+    cells: Vec<Involved>,
     severity: Option<Severity>,
     dated: bool,
 }
@@ -278,7 +313,14 @@ impl Fired {
     fn new(evidence: Evidence, mut positions: Vec<u64>) -> Self {
         positions.sort_unstable();
         positions.dedup();
-        Self { evidence, positions, rests_on: Vec::new(), severity: None, dated: false }
+        Self {
+            evidence,
+            positions,
+            rests_on: Vec::new(),
+            cells: Vec::new(),
+            severity: None,
+            dated: false,
+        }
     }
 
     pub fn contradicted(positions: Vec<u64>) -> Self {
@@ -311,6 +353,12 @@ impl Fired {
         self.rests_on = digests;
         self
     }
+
+    /// Cells, published or derived, that it is about.
+    pub fn involving(mut self, cells: Vec<Involved>) -> Self {
+        self.cells = cells;
+        self
+    }
 }
 
 impl Findings {
@@ -325,6 +373,7 @@ impl Findings {
                 evidence: fired.evidence,
                 positions: fired.positions,
                 rests_on: fired.rests_on,
+                cells: fired.cells,
                 source: rule.source.to_owned(),
             },
             fired.dated,
@@ -374,7 +423,7 @@ pub struct Judgement {
 
 /// Judges an access before the register as known at `view`. `None`: no such processing.
 pub fn judge(rulebook: &Rulebook, case: &Case<'_>, view: View<'_>) -> Option<Judgement> {
-    let question = Question::new(case, view)?;
+    let question = Question::new(rulebook, case, view)?;
     let mut findings = Findings::default();
     for rule in rulebook.rules().filter(|r| r.regimes.contains(&question.regime)) {
         findings.current = Some(rule);
@@ -421,7 +470,7 @@ pub fn conclude(rulebook: &Rulebook, findings: &[Finding]) -> Outcome {
 /// Last day on which a covered access may still be served: the earliest term of the
 /// decision and of the experiment it rests on. `None`: neither has one.
 pub fn valid_until(case: &Case<'_>, view: View<'_>) -> Option<LegalDate> {
-    let question = Question::new(case, view)?;
+    let question = Question::new(&CURRENT, case, view)?;
     let decided = question
         .decisions(question.access.purpose)
         .pop()
