@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use super::chunks::Chunks;
 use super::field::Prime;
 
 const NONE: u32 = u32::MAX;
@@ -37,12 +38,12 @@ pub enum Inserted {
 /// Row space of the rows inserted, over one prime field.
 #[derive(Debug, Clone, Default)]
 pub struct Echelon<P> {
-    rows: Vec<Arc<Row>>,
+    rows: Chunks<Arc<Row>>,
     /// Column → the row whose pivot it is.
-    pivot_of: Vec<u32>,
+    pivot_of: Chunks<u32>,
     /// Column → how many rows have it beside their pivot.
-    uses: Vec<u32>,
-    probe: Vec<u64>,
+    uses: Chunks<u32>,
+    probe: Chunks<u64>,
     entries: usize,
     field: PhantomData<P>,
 }
@@ -66,7 +67,7 @@ impl<P: Prime> Echelon<P> {
         }
     }
 
-    /// Sum of the probe over a set of columns.
+    /// The probe in a column.
     pub fn probe(&self, column: u32) -> u64 {
         self.probe[column as usize]
     }
@@ -127,9 +128,9 @@ impl<P: Prime> Echelon<P> {
             self.eliminate(pivot, &rest, left, before);
         }
         let row = Row { pivot, rest, sum: left };
-        row.rest.iter().for_each(|(c, _)| self.uses[*c as usize] += 1);
+        row.rest.iter().for_each(|(c, _)| *self.uses.get_mut(*c as usize) += 1);
         self.entries += row.rest.len() + 1;
-        self.pivot_of[pivot as usize] =
+        *self.pivot_of.get_mut(pivot as usize) =
             u32::try_from(self.rows.len()).expect("rows are numbered in 32 bits");
         self.rows.push(Arc::new(row));
         self.set_probe(self.rows.len() - 1, before);
@@ -145,7 +146,7 @@ impl<P: Prime> Echelon<P> {
         before: &mut HashMap<u32, u64>,
     ) {
         for index in 0..self.rows.len() {
-            let row = &self.rows[index];
+            let row = Arc::clone(&self.rows[index]);
             let Ok(at) = row.rest.binary_search_by_key(&pivot, |(c, _)| *c) else { continue };
             let factor = row.rest[at].1;
             let mut terms: Vec<(u32, u64)> =
@@ -156,10 +157,10 @@ impl<P: Prime> Echelon<P> {
                 rest: combine::<P>(terms),
                 sum: P::sub(row.sum, P::mul(factor, sum)),
             };
-            row.rest.iter().for_each(|(c, _)| self.uses[*c as usize] -= 1);
-            next.rest.iter().for_each(|(c, _)| self.uses[*c as usize] += 1);
+            row.rest.iter().for_each(|(c, _)| *self.uses.get_mut(*c as usize) -= 1);
+            next.rest.iter().for_each(|(c, _)| *self.uses.get_mut(*c as usize) += 1);
             self.entries = self.entries + next.rest.len() - row.rest.len();
-            self.rows[index] = Arc::new(next);
+            *self.rows.get_mut(index) = Arc::new(next);
             self.set_probe(index, before);
         }
     }
@@ -171,7 +172,7 @@ impl<P: Prime> Echelon<P> {
             row.rest.iter().fold(0, |sum, (c, v)| P::add(sum, P::mul(*v, self.probe[*c as usize])));
         let pivot = row.pivot;
         before.entry(pivot).or_insert(self.probe[pivot as usize]);
-        self.probe[pivot as usize] = P::neg(sum);
+        *self.probe.get_mut(pivot as usize) = P::neg(sum);
     }
 
     /// Cuts columns in two. Every row that had one has both, with one coefficient: the form
@@ -182,19 +183,19 @@ impl<P: Prime> Echelon<P> {
         self.grow(columns);
         let mut unused = HashMap::new();
         for index in 0..self.rows.len() {
-            let row = &self.rows[index];
+            let row = Arc::clone(&self.rows[index]);
             let pivot_twin = twins.get(&row.pivot).map(|twin| (*twin, 1));
             let mut added: Vec<(u32, u64)> = pivot_twin.into_iter().collect();
             added.extend(row.rest.iter().filter_map(|(c, v)| Some((*twins.get(c)?, *v))));
             if added.is_empty() {
                 continue;
             }
-            let mut next = Row::clone(row);
-            added.iter().for_each(|(c, _)| self.uses[*c as usize] += 1);
+            let mut next = Row::clone(&row);
+            added.iter().for_each(|(c, _)| *self.uses.get_mut(*c as usize) += 1);
             self.entries += added.len();
             next.rest.extend(added);
             next.rest.sort_unstable_by_key(|(c, _)| *c);
-            self.rows[index] = Arc::new(next);
+            *self.rows.get_mut(index) = Arc::new(next);
             self.set_probe(index, &mut unused);
         }
     }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::state::{Derived, State};
+use super::state::{Derived, State, published_part_of};
 use crate::body::{Access, Cohort, Concealed, Measure};
 use crate::date::LegalDate;
 use crate::edtf::Edtf;
@@ -319,7 +319,7 @@ impl History {
                 }
                 _ => {
                     let disclosure = Arc::clone(&self.disclosures[memo.len]);
-                    let answer = memo.state.add(&disclosure, limits);
+                    let answer = self.cited(memo.state.add(&disclosure, limits), memo.len);
                     memo.answers.insert(link, Arc::new(answer));
                 }
             }
@@ -327,9 +327,24 @@ impl History {
             memo.len += 1;
         }
         let mut state = memo.state.clone();
-        let answer = Arc::new(state.add(next, limits));
+        let answer = Arc::new(self.cited(state.add(next, limits), len));
         memo.ahead = Some((asked, state, Arc::clone(&answer)));
         answer
+    }
+}
+
+impl History {
+    /// Adds to each set the positions of the disclosures, among the first `len`, that
+    /// published part of it.
+    fn cited(&self, mut derived: Derived, len: usize) -> Derived {
+        for set in derived.sets.iter_mut().chain(&mut derived.suppressed) {
+            let parts = self.disclosures[..len].iter().filter(|d| published_part_of(set, d));
+            let positions: Vec<u64> = parts.map(|d| d.position).collect();
+            set.positions.extend(positions);
+            set.positions.sort_unstable();
+            set.positions.dedup();
+        }
+        derived
     }
 }
 

@@ -9,8 +9,9 @@
 //! nothing of it. What is covered and what is not: `docs/differencing.md`.
 //!
 //! Read in this order: `history` (what is kept, and the one question asked), `state` (all
-//! measures of an employer), `table` (one measure), `population`, `echelon`, `field`.
+//! measures of an employer), `table` (one measure), `population`, `echelon`, `field`, `chunks`.
 
+mod chunks;
 mod echelon;
 mod field;
 mod history;
@@ -19,8 +20,8 @@ mod state;
 mod table;
 
 pub use history::{
-    Count, Days, Disclosure, History, Limits, counts_absentees, is_about_persons, misses, names,
-    units_of,
+    Cell, Count, Days, Disclosure, History, Limits, counts_absentees, is_about_persons, misses,
+    names, units_of,
 };
 pub use population::Persons;
 pub use state::{Aggregate, Derived};

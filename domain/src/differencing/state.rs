@@ -115,24 +115,19 @@ impl State {
             let found =
                 table.add(disclosure.position, published, suppressed, limits, &self.absentees);
             derived.incomplete |= found.incomplete;
-            let positions = |region: &Region| -> Vec<u64> {
-                self.tables[&measure].published_about(region, disclosure.position)
-            };
             for region in &found.sets {
-                let mut set = self.aggregate(region, measure, positions(region), limits);
+                let mut set = self.aggregate(region, measure, limits);
                 set.published = own.contains(region);
                 derived.sets.push(set);
             }
             for (position, region) in &found.suppressed {
-                let mut cited = positions(region);
-                cited.extend((*position != disclosure.position).then_some(*position));
-                cited.sort_unstable();
-                cited.dedup();
-                derived.suppressed.push(self.aggregate(region, measure, cited, limits));
+                let mut set = self.aggregate(region, measure, limits);
+                set.positions.extend((*position != disclosure.position).then_some(*position));
+                derived.suppressed.push(set);
             }
         }
         for (cell, region) in disclosure.cells.iter().zip(&regions) {
-            let mut own = self.aggregate(region, cell.measure, Vec::new(), limits);
+            let mut own = self.aggregate(region, cell.measure, limits);
             own.categories = cell.categories.to_vec();
             derived.cells.push(own);
         }
@@ -159,13 +154,7 @@ impl State {
         ids
     }
 
-    fn aggregate(
-        &self,
-        region: &Region,
-        measure: Measure,
-        positions: Vec<u64>,
-        limits: Limits,
-    ) -> Aggregate {
+    fn aggregate(&self, region: &Region, measure: Measure, limits: Limits) -> Aggregate {
         let Region { units, categories, days } = region;
         let mut named: Vec<(Arc<str>, Option<i64>)> = units
             .iter()
@@ -188,9 +177,20 @@ impl State {
             persons: self.absentees.of(&region.units, *days, limits.k),
             headcounts,
             digests,
-            positions,
+            positions: Vec::new(),
         }
     }
+}
+
+/// Whether a cell published part of a set.
+pub fn published_part_of(set: &Aggregate, disclosure: &Disclosure) -> bool {
+    disclosure.days.overlaps(set.days)
+        && disclosure.cells.iter().any(|cell| {
+            !cell.suppressed
+                && cell.measure == set.measure
+                && cell.units.iter().any(|u| set.units.binary_search(u).is_ok())
+                && parts(cell).iter().any(|part| set.categories.contains(&category(*part)))
+        })
 }
 
 /// The parts that a cell's categories add up: a motive without more says is those that are

@@ -12,7 +12,9 @@
 //! it. Values are never looked at.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
+use super::chunks::Chunks;
 use super::echelon::{Echelon, Inserted, mix};
 use super::field::{Goldilocks, Mersenne61, Prime};
 use super::history::{Days, Limits};
@@ -30,15 +32,6 @@ pub struct Region {
     pub units: Vec<u32>,
     pub categories: Vec<u32>,
     pub days: Days,
-}
-
-impl Region {
-    fn meets(&self, other: &Region) -> bool {
-        let share = |a: &[u32], b: &[u32]| a.iter().any(|x| b.binary_search(x).is_ok());
-        self.days.overlaps(other.days)
-            && share(&self.units, &other.units)
-            && share(&self.categories, &other.categories)
-    }
 }
 
 /// What a disclosure made derivable.
@@ -124,15 +117,17 @@ pub struct Table {
     categories: Blocks,
     /// First day → last day of each block of days.
     days: BTreeMap<i32, i32>,
-    columns: HashMap<Atom, u32>,
-    atoms: Vec<Atom>,
+    /// Block of units → its atoms, by first day and block of categories.
+    columns: HashMap<u32, Arc<HashMap<(i32, u32), u32>>>,
+    atoms: Chunks<Atom>,
     /// Equal for atoms that the same equations hold.
-    marks: Vec<u64>,
+    marks: Chunks<u64>,
     first: Echelon<Mersenne61>,
     second: Echelon<Goldilocks>,
-    published: Vec<(u64, Region)>,
-    /// Suppressed cells not derivable so far.
-    suppressed: Vec<(u64, Region)>,
+    /// Cells published so far.
+    equations: u64,
+    /// Suppressed cells not derivable so far, with the position of their disclosure.
+    suppressed: Arc<Vec<(u64, Region)>>,
     overflown: bool,
 }
 
@@ -155,17 +150,20 @@ impl Table {
         let (mut before, mut before_second) = (HashMap::new(), HashMap::new());
         for region in &published {
             let columns = self.columns_of(region);
-            let mark = mix(mix(self.published.len() as u64));
+            self.equations += 1;
+            let mark = mix(mix(self.equations));
             columns.iter().for_each(|c| {
-                let kept = &mut self.marks[*c as usize];
+                let kept = self.marks.get_mut(*c as usize);
                 *kept = mix(*kept ^ mark);
             });
             let added = self.first.insert(&columns, 0, &mut before);
             self.second.insert(&columns, 0, &mut before_second);
             debug_assert_ne!(added, Inserted::Contradicts, "sums are all zero here");
-            self.published.push((position, region.clone()));
         }
-        self.suppressed.extend(suppressed.into_iter().map(|region| (position, region)));
+        if !suppressed.is_empty() {
+            let added = suppressed.into_iter().map(|region| (position, region));
+            Arc::make_mut(&mut self.suppressed).extend(added);
+        }
         let mut sets = BTreeSet::new();
         let first = Search::new(self, &self.first, &before, limits, absentees);
         let mut incomplete = first.run(&mut sets);
@@ -176,36 +174,25 @@ impl Table {
             first.newly(&columns) || second.newly(&columns)
         };
         let moved = first.days_moved();
-        let (derived, kept) = match moved {
-            None => (Vec::new(), None),
+        let (derived, kept): (Vec<_>, Vec<_>) = match moved {
+            None => (Vec::new(), Vec::new()),
             Some(moved) => {
-                let (derived, kept): (Vec<_>, Vec<_>) = self
-                    .suppressed
-                    .iter()
-                    .cloned()
-                    .partition(|(_, region)| region.days.overlaps(moved) && derivable(region));
-                (derived, Some(kept))
+                let leaks =
+                    |(_, region): &(u64, Region)| region.days.overlaps(moved) && derivable(region);
+                if self.suppressed.iter().any(leaks) {
+                    self.suppressed.iter().cloned().partition(leaks)
+                } else {
+                    (Vec::new(), Vec::new())
+                }
             }
         };
-        if let Some(kept) = kept {
-            self.suppressed = kept;
+        if !derived.is_empty() {
+            self.suppressed = Arc::new(kept);
         }
         if self.first.entries() > MOST_ENTRIES || self.second.entries() > MOST_ENTRIES {
             self.overflown = true;
         }
         Found { sets: sets.into_iter().collect(), suppressed: derived, incomplete }
-    }
-
-    /// Positions before `position` that published part of a region, ascending.
-    pub fn published_about(&self, region: &Region, position: u64) -> Vec<u64> {
-        let mut positions: Vec<u64> = self
-            .published
-            .iter()
-            .filter(|(at, published)| *at < position && published.meets(region))
-            .map(|(at, _)| *at)
-            .collect();
-        positions.dedup();
-        positions
     }
 
     /// Cuts blocks so that every region is a union of atoms. `false`: too many of them.
@@ -260,7 +247,7 @@ impl Table {
         for column in 0..self.atoms.len() {
             if let Some(atom) = twin(self.atoms[column]) {
                 let added = self.add_atom(atom);
-                self.marks[added as usize] = self.marks[column];
+                *self.marks.get_mut(added as usize) = self.marks[column];
                 let column = u32::try_from(column).expect("columns are numbered in 32 bits");
                 twins.insert(column, added);
             }
@@ -274,7 +261,8 @@ impl Table {
 
     fn add_atom(&mut self, atom: Atom) -> u32 {
         let column = u32::try_from(self.atoms.len()).expect("columns are numbered in 32 bits");
-        self.columns.insert(atom, column);
+        let of_units = Arc::make_mut(self.columns.entry(atom.units).or_default());
+        of_units.insert((atom.first, atom.categories), column);
         self.atoms.push(atom);
         self.marks.push(0);
         column
@@ -285,8 +273,8 @@ impl Table {
         let atoms = self.atoms_of(region);
         let columns = atoms
             .into_iter()
-            .map(|atom| match self.columns.get(&atom) {
-                Some(column) => *column,
+            .map(|atom| match self.find(atom) {
+                Some(column) => column,
                 None => self.add_atom(atom),
             })
             .collect();
@@ -297,7 +285,13 @@ impl Table {
     }
 
     fn find_columns(&self, region: &Region) -> Vec<u32> {
-        self.atoms_of(region).iter().map(|atom| self.columns[atom]).collect()
+        let atoms = self.atoms_of(region).into_iter();
+        let known = "atoms of a region examined, or of a cell disclosed, have their column";
+        atoms.map(|atom| self.find(atom).expect(known)).collect()
+    }
+
+    fn find(&self, atom: Atom) -> Option<u32> {
+        self.columns.get(&atom.units)?.get(&(atom.first, atom.categories)).copied()
     }
 
     fn atoms_of(&self, region: &Region) -> Vec<Atom> {
@@ -442,7 +436,7 @@ impl<'a, P: Prime> Search<'a, P> {
     }
 
     fn column(&self, units: u32, first: i32, categories: u32) -> Option<u32> {
-        self.table.columns.get(&Atom { units, first, categories }).copied()
+        self.table.find(Atom { units, first, categories })
     }
 
     /// Sums over one unit, or `None` where no equation and no cell ever spoke of part of it.

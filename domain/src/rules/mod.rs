@@ -416,6 +416,7 @@ impl Findings {
 }
 
 /// A verdict, and the rules that a missing disclosure left undecided.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
     pub verdict: Verdict,
     pub undecided: Vec<RuleCode>,
