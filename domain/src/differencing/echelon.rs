@@ -86,6 +86,15 @@ impl<P: Prime> Echelon<P> {
                 }
             }
         }
+        // Many terms over few columns are added in place; few are sorted.
+        if terms.len() * 4 > self.probe.len() {
+            let mut sums = vec![0; self.probe.len()];
+            for (column, value) in terms {
+                sums[column as usize] = P::add(sums[column as usize], value);
+            }
+            let kept = (0..).zip(sums).filter(|(_, sum)| *sum != 0);
+            return (kept.collect(), left);
+        }
         (combine::<P>(terms), left)
     }
 
@@ -203,7 +212,8 @@ impl<P: Prime> Echelon<P> {
 
 /// One coefficient a column, ascending, zeros left out.
 fn combine<P: Prime>(mut terms: Vec<(u32, u64)>) -> Vec<(u32, u64)> {
-    terms.sort_unstable_by_key(|(c, _)| *c);
+    // Often two ascending runs, which a stable sort merges.
+    terms.sort_by_key(|(c, _)| *c);
     let mut out: Vec<(u32, u64)> = Vec::with_capacity(terms.len());
     for (column, value) in terms {
         match out.last_mut() {

@@ -22,7 +22,7 @@ use super::population::Populations;
 
 /// Atoms and coefficients past which a measure is not followed any further.
 const MOST_ATOMS: usize = 200_000;
-const MOST_ENTRIES: usize = 4_000_000;
+const MOST_ENTRIES: usize = 1_000_000;
 /// Atoms of one cell past which it is not followed.
 const MOST_ATOMS_OF_CELL: usize = 50_000;
 
