@@ -480,7 +480,7 @@ impl Named {
 
 #[test]
 fn the_published_sequences_give_away_what_they_say() {
-    let text = include_str!("../vectors/differencing.json");
+    let text = include_str!("../../vectors/differencing.json");
     let vectors: Vectors = serde_json::from_str(text).expect("the vectors are JSON");
     assert!(vectors.vectors.len() >= 14);
     for vector in &vectors.vectors {
