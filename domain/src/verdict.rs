@@ -201,7 +201,7 @@ mod tests {
         use Severity::{Blocking, Info, Major, Minor};
         let cell = |i: usize| Involved {
             categories: Category::all().take(i % 3).collect(),
-            period: (i % 2 == 0).then(|| "2017-11-01/2017-12-31".to_owned()),
+            period: i.is_multiple_of(2).then(|| "2017-11-01/2017-12-31".to_owned()),
             unit: Measure::Days,
             units: vec!["site/a".to_owned(); i % 2],
         };

@@ -111,14 +111,17 @@ struct Atom {
     categories: u32,
 }
 
+/// First day and block of categories → the column of the atom.
+type ColumnsOfUnits = HashMap<(i32, u32), u32>;
+
 #[derive(Debug, Clone, Default)]
 pub struct Table {
     units: Blocks,
     categories: Blocks,
     /// First day → last day of each block of days.
     days: BTreeMap<i32, i32>,
-    /// Block of units → its atoms, by first day and block of categories.
-    columns: HashMap<u32, Arc<HashMap<(i32, u32), u32>>>,
+    /// By block of units.
+    columns: HashMap<u32, Arc<ColumnsOfUnits>>,
     atoms: Chunks<Atom>,
     /// Equal for atoms that the same equations hold.
     marks: Chunks<u64>,
