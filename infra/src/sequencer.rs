@@ -11,7 +11,7 @@
 //! knows whether the batch landed; an append that finds another head makes it read-only for
 //! good, because somebody else writes this ledger.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, RwLock};
 
 use greffe_domain::body::Body;
@@ -25,6 +25,7 @@ use greffe_domain::kind::{EventType, StreamType};
 use greffe_domain::refusal::{Refusal, RefusalCode as C};
 use greffe_domain::register::Register;
 use greffe_domain::rules::{self, Case, Rulebook};
+use greffe_domain::sdjwt::Disclosure;
 use greffe_domain::seal::{
     FilingRef, Leaf, PendingEntry, Position, SealedEntry, StreamRef, entry_text, link,
 };
@@ -149,7 +150,8 @@ pub struct Loaded {
     pub last_time: Timestamp,
 }
 
-/// Reads a ledger's state: every entry but the accesses.
+/// Reads a ledger's state: every entry but the accesses, and of these what was disclosed
+/// about groups, which weighs on what is disclosed next.
 pub async fn load(store: &dyn Store) -> Result<Loaded, Fault> {
     const FOLDED: [StreamType; 9] = [
         StreamType::Ledger,
@@ -166,17 +168,25 @@ pub async fn load(store: &dyn Store) -> Result<Loaded, Fault> {
     let commands = Commands::default();
     let mut register = Register::new();
     let mut from = Position(0);
+    let mut groups = GroupDisclosures::new(store);
     loop {
         let rows = store.entries_of_types(&FOLDED, from, RELOAD_ENTRIES).await?;
         let Some(last) = rows.last() else { break };
         from = last.position.tree_size().next();
         for row in rows {
+            groups.fold_until(row.position, &mut register).await?;
             let event = read_event(store, &row).await?;
             commands.staging().restore(row.stream.kind, &row.stream.id, &event);
             register.apply(row.position.0, row.time, &event);
         }
     }
+    groups.fold_until(head.size.next(), &mut register).await?;
     register.advance(head.size.0);
+    // A number that was lost, and not erased, would let through what it should stop.
+    if let Some(position) = register.withheld_numbers().first() {
+        let why = "the disclosure of its number of absentees is missing, and no entry erases it";
+        return Err(corrupt("read what was disclosed", Position(*position), why));
+    }
     let last_time = match head.size.0.checked_sub(1) {
         None => Timestamp::from_micros(i64::MIN),
         Some(last) => match store.entry(Position(last)).await? {
@@ -191,6 +201,60 @@ fn read_leaf(row: &EntryRow) -> Result<Leaf, Fault> {
     Leaf::parse(&row.sealed.leaf).map_err(|e| corrupt("read a leaf", row.position, &e.to_string()))
 }
 
+/// The accesses about groups, read in order beside the rest.
+struct GroupDisclosures<'a> {
+    store: &'a dyn Store,
+    /// Read and not folded yet.
+    ahead: VecDeque<(Position, Timestamp, Event)>,
+    /// Where the next page starts; `None` after the last.
+    from: Option<Position>,
+}
+
+impl<'a> GroupDisclosures<'a> {
+    fn new(store: &'a dyn Store) -> Self {
+        Self { store, ahead: VecDeque::new(), from: Some(Position(0)) }
+    }
+
+    /// Folds those before a position.
+    async fn fold_until(&mut self, until: Position, into: &mut Register) -> Result<(), Fault> {
+        loop {
+            if self.ahead.is_empty() {
+                self.read_page().await?;
+            }
+            match self.ahead.pop_front() {
+                Some((position, time, event)) if position < until => {
+                    into.apply(position.0, time, &event);
+                }
+                Some(later) => {
+                    self.ahead.push_front(later);
+                    return Ok(());
+                }
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn read_page(&mut self) -> Result<(), Fault> {
+        let Some(from) = self.from else { return Ok(()) };
+        let rows = self.store.group_disclosures(from, RELOAD_ENTRIES).await?;
+        self.from = rows.last().map(|last| last.position.tree_size().next());
+        let positions: Vec<Position> = rows.iter().map(|row| row.position).collect();
+        let kept = self.store.disclosures_at(&positions).await?;
+        let mut kept = kept.iter().peekable();
+        for row in rows {
+            let mut disclosures = Vec::new();
+            while let Some(disclosure) = kept.next_if(|d| d.position <= row.position) {
+                disclosures.extend(Disclosure::parse(&disclosure.encoded).ok());
+            }
+            let leaf = read_leaf(&row)?;
+            let event = Event::read_disclosed(&leaf.event, &disclosures)
+                .map_err(|e| corrupt("read an event", row.position, &e.to_string()))?;
+            self.ahead.push_back((row.position, row.time, event));
+        }
+        Ok(())
+    }
+}
+
 /// The event of a row, with the disclosures that rules look at.
 async fn read_event(store: &dyn Store, row: &EntryRow) -> Result<Event, Fault> {
     let leaf = read_leaf(row)?;
@@ -199,7 +263,7 @@ async fn read_event(store: &dyn Store, row: &EntryRow) -> Result<Event, Fault> {
             .disclosures_at(&[row.position])
             .await?
             .iter()
-            .filter_map(|d| greffe_domain::sdjwt::Disclosure::parse(&d.encoded).ok())
+            .filter_map(|d| Disclosure::parse(&d.encoded).ok())
             .collect(),
         _ => Vec::new(),
     };

@@ -294,6 +294,12 @@ fn schemas() -> Value {
             "evidence": {"enum": ["CONTRADICTED", "NOT-EVIDENCED", "UNCERTAIN"]},
             "positions": many(position()),
             "rests_on": many(text()),
+            "cells": many(object(&["categories", "unit", "units"], json!({
+                "categories": many(text()),
+                "period": text(),
+                "unit": {"enum": ["days", "spells", "persons", "cents", "permille"]},
+                "units": many(text()),
+            }))),
             "source": text(),
             "reason": {"type": "string", "description": "Plain sentence, in judgements only"},
         })),

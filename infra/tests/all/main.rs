@@ -2,6 +2,7 @@
 
 mod faults;
 mod framework;
+mod groups;
 mod refusals;
 mod rotation;
 mod rulebooks;
