@@ -524,8 +524,8 @@ impl<'a, P: Prime> Search<'a, P> {
             let last = self.table.last_day(first);
             if sums.is_new() {
                 self.report(&units, categories, Days { first, last }, sets);
-            } else {
-                self.runs(&units, categories, first, sums, sets);
+            } else if !self.runs(&units, categories, first, sums, budget, sets) {
+                return false;
             }
             let grows = sums.now != 0 && persons < self.limits.k && group.open;
             if grows && !self.join(alike, index + 1, joined, categories, first, budget, sets) {
@@ -537,15 +537,17 @@ impl<'a, P: Prime> Search<'a, P> {
     }
 
     /// Looks for contiguous days around a block, longer than it, over which the set is newly
-    /// derivable: a pair of sums to the left and to the right that cancel.
+    /// derivable: a pair of sums to the left and to the right that cancel. Each block summed
+    /// counts as a set examined. Answers whether the budget sufficed.
     fn runs(
         &self,
         units: &[u32],
         categories: &[u32],
         first: i32,
         here: Sums,
+        budget: &mut usize,
         sets: &mut BTreeSet<Region>,
-    ) {
+    ) -> bool {
         let over = |first: i32| -> Option<Sums> {
             units.iter().try_fold(Sums::default(), |sums, unit| {
                 Some(sums.plus::<P>(self.sums_of(*unit, first, categories)?))
@@ -560,6 +562,8 @@ impl<'a, P: Prime> Search<'a, P> {
                 break;
             }
             let Some(more) = over(*start) else { break };
+            let Some(rest) = budget.checked_sub(1) else { return false };
+            *budget = rest;
             sums = sums.plus::<P>(more);
             left.entry(sums.now).or_default().push((*start, sums.then));
             next = *start;
@@ -578,14 +582,16 @@ impl<'a, P: Prime> Search<'a, P> {
                 self.report(units, categories, Days { first: start, last: end }, sets);
                 best = Some(start);
                 if start == first {
-                    return;
+                    return true;
                 }
             }
-            let Some((start, last)) = following.next() else { return };
+            let Some((start, last)) = following.next() else { return true };
             if end.checked_add(1) != Some(*start) {
-                return;
+                return true;
             }
-            let Some(more) = over(*start) else { return };
+            let Some(more) = over(*start) else { return true };
+            let Some(rest) = budget.checked_sub(1) else { return false };
+            *budget = rest;
             right = right.plus::<P>(more);
             end = *last;
         }
