@@ -9,6 +9,7 @@ use greffe_domain::encoding::Hash32;
 use greffe_domain::kind::StreamType;
 use greffe_domain::refusal::RefusalCode as C;
 use greffe_domain::seal::{Position, TreeSize};
+use greffe_infra::ledger::Ledger;
 use greffe_infra::receipt::Receipt;
 use greffe_infra::sequencer::SubmitError;
 use greffe_infra::store::faulty::{Failure, FaultyStore};
@@ -22,16 +23,34 @@ use tokio::sync::watch;
 
 use crate::support::{holds, json as shown, refusal, sound};
 
-/// A store whose appends wait while the gate is closed.
+/// A store whose appends wait while the gate is closed, and that says what it was asked.
 pub struct Gate<S> {
-    inner: S,
+    pub inner: S,
     open: watch::Sender<bool>,
+    appends: watch::Sender<usize>,
+    lookups: watch::Sender<usize>,
 }
 
 impl<S: Store> Gate<S> {
     pub fn over(inner: S) -> (Arc<Self>, Arc<Self>) {
-        let gate = Arc::new(Self { inner, open: watch::Sender::new(true) });
+        let gate = Arc::new(Self {
+            inner,
+            open: watch::Sender::new(true),
+            appends: watch::Sender::new(0),
+            lookups: watch::Sender::new(0),
+        });
         (Arc::clone(&gate), gate)
+    }
+
+    /// Does something, and waits until the store was asked to append once more.
+    pub async fn until_it_appends<T>(&self, act: impl Future<Output = T>) -> T {
+        until_counted(&self.appends, act).await
+    }
+
+    /// Does something, and waits until the store was asked once more for filings by name:
+    /// what was handed to the writer before is decided then.
+    pub async fn until_it_looks_up<T>(&self, act: impl Future<Output = T>) -> T {
+        until_counted(&self.lookups, act).await
     }
 
     pub fn close(&self) {
@@ -41,6 +60,14 @@ impl<S: Store> Gate<S> {
     pub fn open(&self) {
         self.open.send_replace(true);
     }
+}
+
+async fn until_counted<T>(count: &watch::Sender<usize>, act: impl Future<Output = T>) -> T {
+    let mut counted = count.subscribe();
+    let before = *counted.borrow();
+    let done = act.await;
+    counted.wait_for(|count| *count > before).await.expect("the gate outlives its questions");
+    done
 }
 
 #[async_trait]
@@ -54,6 +81,7 @@ impl<S: Store> Store for Gate<S> {
     }
 
     async fn append(&self, batch: Batch) -> Result<(), AppendError> {
+        self.appends.send_modify(|count| *count += 1);
         let mut open = self.open.subscribe();
         open.wait_for(|open| *open).await.expect("the gate outlives its appends");
         self.inner.append(batch).await
@@ -96,6 +124,7 @@ impl<S: Store> Store for Gate<S> {
         &self,
         keys: &[FilingKey<'_>],
     ) -> Result<Vec<Option<RecordedFiling>>, Fault> {
+        self.lookups.send_modify(|count| *count += 1);
         self.inner.filings_by_key(keys).await
     }
 
@@ -202,6 +231,122 @@ async fn each_write_lost_or_landed_unknown_leaves_a_sound_ledger_on_disk() {
     each_write_fails(SqliteStore::create(directory.path(), testing::ORIGIN).expect("one")).await;
 }
 
+type Answer = tokio::task::JoinHandle<Result<Vec<Receipt>, SubmitError>>;
+
+/// Hands a lot to the writer, without waiting for its answer.
+async fn hand_in(ledger: &Ledger, lot: &[String]) -> Answer {
+    let mut filings = Vec::new();
+    for text in lot {
+        filings.push(Arc::new(ledger.read_filing(text).await.expect("readable")));
+    }
+    let ledger = ledger.clone();
+    tokio::spawn(async move { ledger.record(filings).await })
+}
+
+#[tokio::test]
+async fn a_batch_decided_while_the_one_before_fails_is_as_if_it_had_not_been() {
+    let gone = |answer: &Result<Vec<Receipt>, SubmitError>| match answer {
+        Err(SubmitError::NotRecorded(_)) => "not recorded",
+        Err(SubmitError::Unknown(_)) => "unknown",
+        Err(SubmitError::Refused(refusal)) => refusal.code.as_str(),
+        Ok(_) => "recorded",
+    };
+    const LOST: [&str; 8] = ["not recorded"; 8];
+    const UNKNOWN: [&str; 8] = {
+        let mut told = ["not recorded"; 8];
+        (told[0], told[3]) = ("unknown", "unknown");
+        told
+    };
+    const LANDED: [&str; 8] = [
+        "recorded",
+        "recorded",
+        "recorded",
+        "recorded",
+        "already-exists",
+        "recorded",
+        "already-exists",
+        "id-unknown",
+    ];
+    for (failure, heads, expected, landed) in [
+        (Failure::None, 0, LANDED, true),
+        (Failure::Lost, 0, LOST, false),
+        (Failure::LostAnswerUnknown, 0, LOST, false),
+        (Failure::LostAnswerUnknown, 1, UNKNOWN, false),
+        (Failure::LandedAnswerUnknown, 0, LANDED, true),
+        (Failure::LandedAnswerUnknown, 1, UNKNOWN, true),
+        (Failure::LandedByAnother, 0, ["read-only"; 8], true),
+    ] {
+        let (gate, store) = Gate::over(FaultyStore::new(MemoryStore::new(testing::ORIGIN)));
+        let ledger = testing::open(Arc::clone(&store) as _).await.expect("a ledger");
+        testing::settle(&ledger).await;
+        let size = ledger.size().0;
+        let reported = sign(access("cnamts", "suivi", 1));
+        let contest = sign(json!({"iss": "desk-1", "kind": "access.contest", "body": {
+            "access": size, "subject": access_body("suivi", 1)["subjects"][0],
+            "ground": "inexact",
+        }}));
+        let lots = [
+            vec![reported.clone()],
+            vec![sign(declaration("cnamts", "second"))],
+            vec![sign(access("cnamts", "second", 2))],
+            // The bytes of what is being appended.
+            vec![reported],
+            // Refused for what is decided only.
+            vec![sign(declaration("cnamts", "second"))],
+            // On an access that is being appended.
+            vec![contest],
+            // Undone, while a batch is in flight; then refused, because it was.
+            vec![sign(declaration("cnamts", "third")), sign(declaration("cnamts", "suivi"))],
+            vec![sign(access("cnamts", "third", 3))],
+        ];
+        gate.close();
+        let mut answers = vec![gate.until_it_appends(hand_in(&ledger, &lots[0])).await];
+        for lot in &lots[1..] {
+            answers.push(gate.until_it_looks_up(hand_in(&ledger, lot)).await);
+        }
+        // Looked up after the last, it tells that the last was decided.
+        let behind = [sign(access("cnamts", "suivi", 4))];
+        let behind = gate.until_it_looks_up(hand_in(&ledger, &behind)).await;
+        assert_eq!(ledger.size().0, size, "nothing of it is visible");
+        store.inner.fail_writes([failure]);
+        store.inner.fail_heads(heads);
+        gate.open();
+        let mut told = Vec::new();
+        for answer in answers {
+            told.push(answer.await.expect("no panic"));
+        }
+        let behind = behind.await.expect("no panic");
+        assert_eq!(told.iter().map(gone).collect::<Vec<_>>(), expected, "{failure:?}, {heads}");
+        let held = store.entry(Position(size)).await.expect("readable");
+        assert_eq!(held.is_some(), landed);
+        if failure == Failure::LandedByAnother {
+            assert!(ledger.head().read_only);
+            sound(&*store).await;
+            continue;
+        }
+        // Whoever asks again with the same bytes finds each recorded once.
+        let mut given: Vec<Receipt> = told.into_iter().flatten().flatten().collect();
+        given.extend(behind.ok().into_iter().flatten());
+        for lot in &lots[..6] {
+            match ledger.submit_all(lot).await {
+                Ok(receipts) => given.extend(receipts),
+                Err(SubmitError::Refused(refusal)) => assert_eq!(refusal.code, C::AlreadyExists),
+                Err(other) => panic!("{failure:?}, {heads}: {other:?}"),
+            }
+        }
+        assert!(ledger.with_register(|r| r.processing("third").is_none()));
+        ledger.shutdown().await;
+        for receipt in &given {
+            holds(&*store, receipt).await;
+        }
+        let first_of: std::collections::HashMap<_, _> =
+            given.iter().rev().map(|r| (r.filing, r.position)).collect();
+        assert!(given.iter().all(|r| first_of[&r.filing] == r.position), "one entry a filing");
+        crate::writing::assert_versions(&*store).await;
+        sound(&*store).await;
+    }
+}
+
 #[tokio::test]
 async fn what_was_refused_beside_a_batch_that_failed_is_not_refused_for_it() {
     let (gate, store) = Gate::over(FaultyStore::new(MemoryStore::new(testing::ORIGIN)));
@@ -219,16 +364,13 @@ async fn what_was_refused_beside_a_batch_that_failed_is_not_refused_for_it() {
         sign(declaration("cnamts", "second")),
         known,
     ] {
-        let filing = Arc::new(ledger.read_filing(&text).await.expect("readable"));
-        let ledger = ledger.clone();
-        answers.push(tokio::spawn(async move { ledger.record(vec![filing]).await }));
-        tokio::task::yield_now().await;
-        // The writer takes the first alone: it is behind the gate before the others come.
-        std::thread::sleep(std::time::Duration::from_millis(if answers.len() == 1 {
-            50
-        } else {
-            0
-        }));
+        let lot = [text];
+        let handed_in = hand_in(&ledger, &lot);
+        // The first is behind the gate before the others come.
+        answers.push(match answers.len() {
+            0 => gate.until_it_appends(handed_in).await,
+            _ => gate.until_it_looks_up(handed_in).await,
+        });
     }
     store.inner.fail_writes([Failure::None, Failure::Lost]);
     gate.open();

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::support::{holds, json as shown, refusal, refused, settled, sound};
 
 /// Versions of every stream, which must have no gap.
-async fn assert_versions(store: &dyn Store) {
+pub async fn assert_versions(store: &dyn Store) {
     let mut next = HashMap::new();
     for row in store.entries(Position(0), usize::MAX >> 1).await.expect("entries") {
         let version = next.entry((row.stream.kind, row.stream.id)).or_insert(0_u64);
