@@ -3,147 +3,17 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use greffe_domain::date::Timestamp;
-use greffe_domain::encoding::Hash32;
-use greffe_domain::kind::StreamType;
 use greffe_domain::refusal::RefusalCode as C;
-use greffe_domain::seal::{Position, TreeSize};
+use greffe_domain::seal::Position;
 use greffe_infra::ledger::Ledger;
 use greffe_infra::receipt::Receipt;
 use greffe_infra::sequencer::SubmitError;
 use greffe_infra::store::faulty::{Failure, FaultyStore};
-use greffe_infra::store::{
-    AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow, Head,
-    MemoryStore, RecordedFiling, SqliteStore, Store,
-};
+use greffe_infra::store::{FaultKind, MemoryStore, SqliteStore, Store};
 use greffe_infra::testing::{self, access, access_body, declaration, party_register, sign};
 use serde_json::json;
-use tokio::sync::watch;
 
 use crate::support::{holds, json as shown, refusal, sound};
-
-/// A store whose appends wait while the gate is closed, and that says what it was asked.
-pub struct Gate<S> {
-    pub inner: S,
-    open: watch::Sender<bool>,
-    appends: watch::Sender<usize>,
-    lookups: watch::Sender<usize>,
-}
-
-impl<S: Store> Gate<S> {
-    pub fn over(inner: S) -> (Arc<Self>, Arc<Self>) {
-        let gate = Arc::new(Self {
-            inner,
-            open: watch::Sender::new(true),
-            appends: watch::Sender::new(0),
-            lookups: watch::Sender::new(0),
-        });
-        (Arc::clone(&gate), gate)
-    }
-
-    /// Does something, and waits until the store was asked to append once more.
-    pub async fn until_it_appends<T>(&self, act: impl Future<Output = T>) -> T {
-        until_counted(&self.appends, act).await
-    }
-
-    /// Does something, and waits until the store was asked once more for filings by name:
-    /// what was handed to the writer before is decided then.
-    pub async fn until_it_looks_up<T>(&self, act: impl Future<Output = T>) -> T {
-        until_counted(&self.lookups, act).await
-    }
-
-    pub fn close(&self) {
-        self.open.send_replace(false);
-    }
-
-    pub fn open(&self) {
-        self.open.send_replace(true);
-    }
-}
-
-async fn until_counted<T>(count: &watch::Sender<usize>, act: impl Future<Output = T>) -> T {
-    let mut counted = count.subscribe();
-    let before = *counted.borrow();
-    let done = act.await;
-    counted.wait_for(|count| *count > before).await.expect("the gate outlives its questions");
-    done
-}
-
-#[async_trait]
-impl<S: Store> Store for Gate<S> {
-    fn origin(&self) -> &str {
-        self.inner.origin()
-    }
-
-    async fn head(&self) -> Result<Head, Fault> {
-        self.inner.head().await
-    }
-
-    async fn append(&self, batch: Batch) -> Result<(), AppendError> {
-        self.appends.send_modify(|count| *count += 1);
-        let mut open = self.open.subscribe();
-        open.wait_for(|open| *open).await.expect("the gate outlives its appends");
-        self.inner.append(batch).await
-    }
-
-    async fn entries(&self, from: Position, limit: usize) -> Result<Vec<EntryRow>, Fault> {
-        self.inner.entries(from, limit).await
-    }
-
-    async fn entries_of_types(
-        &self,
-        types: &[StreamType],
-        from: Position,
-        limit: usize,
-    ) -> Result<Vec<EntryRow>, Fault> {
-        self.inner.entries_of_types(types, from, limit).await
-    }
-
-    async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault> {
-        self.inner.entry(position).await
-    }
-
-    async fn stream(&self, stream: StreamType, id: &str) -> Result<Vec<EntryRow>, Fault> {
-        self.inner.stream(stream, id).await
-    }
-
-    async fn size_at(&self, time: Timestamp) -> Result<TreeSize, Fault> {
-        self.inner.size_at(time).await
-    }
-
-    async fn filing(&self, first_position: Position) -> Result<Option<FilingRow>, Fault> {
-        self.inner.filing(first_position).await
-    }
-
-    async fn filings(&self, from: Position, limit: usize) -> Result<Vec<FilingRow>, Fault> {
-        self.inner.filings(from, limit).await
-    }
-
-    async fn filings_by_key(
-        &self,
-        keys: &[FilingKey<'_>],
-    ) -> Result<Vec<Option<RecordedFiling>>, Fault> {
-        self.lookups.send_modify(|count| *count += 1);
-        self.inner.filings_by_key(keys).await
-    }
-
-    async fn disclosures(
-        &self,
-        from: Position,
-        until: Position,
-    ) -> Result<Vec<DisclosureRow>, Fault> {
-        self.inner.disclosures(from, until).await
-    }
-
-    async fn disclosures_at(&self, positions: &[Position]) -> Result<Vec<DisclosureRow>, Fault> {
-        self.inner.disclosures_at(positions).await
-    }
-
-    async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault> {
-        self.inner.disclosure_positions(digests).await
-    }
-}
 
 /// Writes of every sort, one after the other.
 fn writes() -> Vec<Vec<String>> {
@@ -276,7 +146,7 @@ async fn a_batch_decided_while_the_one_before_fails_is_as_if_it_had_not_been() {
         (Failure::LandedAnswerUnknown, 1, UNKNOWN, true),
         (Failure::LandedByAnother, 0, ["read-only"; 8], true),
     ] {
-        let (gate, store) = Gate::over(FaultyStore::new(MemoryStore::new(testing::ORIGIN)));
+        let store = Arc::new(FaultyStore::new(MemoryStore::new(testing::ORIGIN)));
         let ledger = testing::open(Arc::clone(&store) as _).await.expect("a ledger");
         testing::settle(&ledger).await;
         let size = ledger.size().0;
@@ -299,18 +169,19 @@ async fn a_batch_decided_while_the_one_before_fails_is_as_if_it_had_not_been() {
             vec![sign(declaration("cnamts", "third")), sign(declaration("cnamts", "suivi"))],
             vec![sign(access("cnamts", "third", 3))],
         ];
-        gate.close();
-        let mut answers = vec![gate.until_it_appends(hand_in(&ledger, &lots[0])).await];
+        store.close();
+        let mut answers = vec![hand_in(&ledger, &lots[0]).await];
+        store.append_waits().await;
         for lot in &lots[1..] {
-            answers.push(gate.until_it_looks_up(hand_in(&ledger, lot)).await);
+            answers.push(store.until_looked_up(hand_in(&ledger, lot)).await);
         }
         // Looked up after the last, it tells that the last was decided.
         let behind = [sign(access("cnamts", "suivi", 4))];
-        let behind = gate.until_it_looks_up(hand_in(&ledger, &behind)).await;
+        let behind = store.until_looked_up(hand_in(&ledger, &behind)).await;
         assert_eq!(ledger.size().0, size, "nothing of it is visible");
-        store.inner.fail_writes([failure]);
-        store.inner.fail_heads(heads);
-        gate.open();
+        store.fail_writes([failure]);
+        store.fail_heads(heads);
+        store.open();
         let mut told = Vec::new();
         for answer in answers {
             told.push(answer.await.expect("no panic"));
@@ -349,14 +220,14 @@ async fn a_batch_decided_while_the_one_before_fails_is_as_if_it_had_not_been() {
 
 #[tokio::test]
 async fn what_was_refused_beside_a_batch_that_failed_is_not_refused_for_it() {
-    let (gate, store) = Gate::over(FaultyStore::new(MemoryStore::new(testing::ORIGIN)));
+    let store = Arc::new(FaultyStore::new(MemoryStore::new(testing::ORIGIN)));
     let ledger = testing::open(Arc::clone(&store) as _).await.expect("a ledger");
     testing::settle(&ledger).await;
     // While one batch waits, two declarations of one processing queue behind it, as do the
     // bytes of what is recorded already.
     let known = sign(access("cnamts", "suivi", 1));
     let recorded = ledger.submit(&known).await.expect("recorded");
-    gate.close();
+    store.close();
     let mut answers = Vec::new();
     for text in [
         sign(access("cnamts", "suivi", 2)),
@@ -365,15 +236,12 @@ async fn what_was_refused_beside_a_batch_that_failed_is_not_refused_for_it() {
         known,
     ] {
         let lot = [text];
-        let handed_in = hand_in(&ledger, &lot);
-        // The first is behind the gate before the others come.
-        answers.push(match answers.len() {
-            0 => gate.until_it_appends(handed_in).await,
-            _ => gate.until_it_looks_up(handed_in).await,
-        });
+        answers.push(store.until_looked_up(hand_in(&ledger, &lot)).await);
+        // The first is at the gate before the others come.
+        store.append_waits().await;
     }
-    store.inner.fail_writes([Failure::None, Failure::Lost]);
-    gate.open();
+    store.fail_writes([Failure::None, Failure::Lost]);
+    store.open();
     let mut told = Vec::new();
     for answer in answers {
         told.push(answer.await.expect("no panic"));

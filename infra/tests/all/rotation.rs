@@ -12,7 +12,6 @@ use greffe_infra::store::SqliteStore;
 use greffe_infra::store::faulty::{Failure, FaultyStore};
 use greffe_infra::testing::{self, access, sign};
 
-use crate::faults::Gate;
 use crate::support::holds;
 
 async fn create(directory: &std::path::Path) -> Ledger {
@@ -138,18 +137,17 @@ async fn what_was_decided_after_a_rotation_that_fails_is_signed_by_the_former_ke
         let key = keys.first_ledger_key().expect("the key");
         let first = key.public().kid().to_owned();
         let inner = SqliteStore::open(directory.path()).expect("a store");
-        let (gate, store) = Gate::over(FaultyStore::new(inner));
+        let store = Arc::new(FaultyStore::new(inner));
         let clock = greffe_infra::clock::Clock::System;
         let ledger = Ledger::start(Arc::clone(&store) as _, clock, key, [7; 32], Some(keys))
             .await
             .expect("a ledger");
-        gate.close();
-        let rotating = gate
-            .until_it_appends(async {
-                let ledger = ledger.clone();
-                tokio::spawn(async move { ledger.rotate_key().await })
-            })
-            .await;
+        store.close();
+        let rotating = tokio::spawn({
+            let ledger = ledger.clone();
+            async move { ledger.rotate_key().await }
+        });
+        store.append_waits().await;
         // Enough that they are signed while the rotation is in flight.
         let bodies: serde_json::Value =
             (0..100).map(|n| testing::access_body("suivi", n)).collect();
@@ -160,10 +158,10 @@ async fn what_was_decided_after_a_rotation_that_fails_is_signed_by_the_former_ke
             let ledger = ledger.clone();
             async move { tokio::spawn(async move { ledger.submit(&text).await }) }
         };
-        let staged = gate.until_it_looks_up(submit(lot.clone())).await;
-        let behind = gate.until_it_looks_up(submit(sign(access("cnamts", "suivi", 1)))).await;
-        store.inner.fail_writes([failure]);
-        gate.open();
+        let staged = store.until_looked_up(submit(lot.clone())).await;
+        let behind = store.until_looked_up(submit(sign(access("cnamts", "suivi", 1)))).await;
+        store.fail_writes([failure]);
+        store.open();
         assert_eq!(rotating.await.expect("no panic").is_ok(), landed);
         assert_eq!(staged.await.expect("no panic").is_ok(), landed);
         let _ = behind.await.expect("no panic");
