@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 
 use greffe_domain::event::Event;
 use greffe_domain::register::Register;
-use greffe_domain::rules::{self, CURRENT};
+use greffe_domain::rules::{self, FIRST};
 
 use super::generate::{Timeline, entries};
 use super::interpreter::{Entry, Found, Opinion, Question, codes, judge, word};
 
+/// Times each rule must be found, and not found, over a run.
+const OFTEN: u64 = 20;
+/// Asked of a generalisation, never of an access.
+const UNASKED: &[&str] = &["GENERALISATION-WITHOUT-EVALUATION", "GENERALISATION-CONDITION-UNMET"];
 /// Timelines in a run; the seeds are 0 and up.
-const TIMELINES: u64 = 20_000;
+const TIMELINES: u64 = 2_000;
 
 pub fn register_of(entries: &[Entry]) -> Register {
     let mut register = Register::new();
@@ -48,7 +52,7 @@ pub fn questions<'a>(
 pub fn judged(register: &Register, question: &Question<'_>) -> Option<Opinion> {
     let case =
         rules::Case { access: question.access, days: question.days, recorded: question.recorded };
-    let judgement = rules::judge(&CURRENT, &case, register.view(question.size))?;
+    let judgement = rules::judge(&FIRST, &case, register.view(question.size))?;
     assert!(judgement.undecided.is_empty(), "every disclosure is at hand");
     let verdict = judgement.verdict;
     let mut findings: Vec<Found> = verdict
@@ -74,13 +78,9 @@ pub fn judged(register: &Register, question: &Question<'_>) -> Option<Opinion> {
 
 #[test]
 fn the_judge_and_a_naive_reading_of_the_rules_agree_on_random_timelines() {
-    let timelines = std::env::var("N").map_or(TIMELINES, |n| n.parse().unwrap());
-    let only = std::env::var("CODE").ok();
     let mut fired: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut diff: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    let (mut asked_total, mut wrong) = (0u64, 0u64);
-    let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
-    for seed in 0..timelines {
+    let (mut asked_total, mut covered) = (0u64, 0u64);
+    for seed in 0..TIMELINES {
         let timeline = Timeline::of(seed);
         let entries = entries(&timeline.drafts);
         let register = register_of(&entries);
@@ -89,52 +89,27 @@ fn the_judge_and_a_naive_reading_of_the_rules_agree_on_random_timelines() {
             let Some(theirs) = judged(&register, &question) else { continue };
             let ours = judge(&question);
             asked_total += 1;
-            *outcomes.entry(format!("{:?}", theirs.outcome)).or_default() += 1;
-            for code in codes() {
-                let t: Vec<_> = theirs.findings.iter().filter(|f| f.code == code).collect();
-                let o: Vec<_> = ours.findings.iter().filter(|f| f.code == code).collect();
-                if !t.is_empty() {
-                    *fired.entry(code).or_default() += 1;
-                }
-                if t != o {
-                    let say =
-                        |l: &[&Found]| l.iter().map(|f| f.evidence).collect::<Vec<_>>().join(",");
-                    let (st, so) = (say(&t), say(&o));
-                    let key = if st == so {
-                        format!("{code} POSITIONS")
-                    } else {
-                        format!("{code} judge[{st}] oracle[{so}]")
-                    };
-                    let e = diff.entry(key.clone()).or_insert((0, seed));
-                    e.0 += 1;
-                    if e.0 <= 2 && only.as_ref().is_some_and(|c| key.starts_with(c.as_str())) {
-                        println!(
-                            "--- seed {seed} {key} days {:?} size {} recorded {:?}\n  judge {t:?}\n  oracle {o:?}\n  access {:?}",
-                            question.days, question.size, question.recorded, question.access
-                        );
-                        if e.0 == 1 {
-                            for (n, d) in timeline.drafts.iter().enumerate().skip(8) {
-                                println!(
-                                    "   {n} {} {} {:?} {} {} {}",
-                                    d.iss, d.kind, d.at, d.evidence, d.time, d.body
-                                );
-                            }
-                        }
-                    }
-                }
+            covered += u64::from(theirs.outcome.is_covered());
+            let mut codes: Vec<&str> = theirs.findings.iter().map(|f| f.code).collect();
+            codes.dedup();
+            for code in codes {
+                *fired.entry(code).or_default() += 1;
             }
-            if theirs != ours {
-                wrong += 1;
-            }
+            assert!(
+                theirs == ours,
+                "seed {seed}, days {:?}, as known at {}, recorded {:?}\n judge {theirs:?}\n \
+                 oracle {ours:?}\n access {:?}",
+                question.days,
+                question.size,
+                question.recorded,
+                question.access
+            );
         }
     }
-    println!("{asked_total} questions, {wrong} differ; {outcomes:?}");
-    for code in codes() {
-        println!("fired {code} {}", fired.get(code).copied().unwrap_or(0));
-    }
-    let mut diff: Vec<_> = diff.into_iter().collect();
-    diff.sort_by_key(|(_, (n, _))| std::cmp::Reverse(*n));
-    for (k, (n, seed)) in diff {
-        println!("DIFF {n} (seed {seed}) {k}");
+    assert!(covered > asked_total / 100, "{covered} of {asked_total} are covered");
+    for code in codes().filter(|code| !UNASKED.contains(code)) {
+        let fired = fired.get(code).copied().unwrap_or(0);
+        assert!(fired >= OFTEN, "{code} was found {fired} times only");
+        assert!(asked_total - fired >= OFTEN, "{code} was found nearly always");
     }
 }

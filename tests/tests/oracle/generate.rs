@@ -338,9 +338,8 @@ impl Writer {
             "categories": categories, "subjects": ["Salariés"], "recipients": recipients,
             "legal_basis": [self.dice.pick(&bases)],
         });
-        if self.dice.percent(70) {
-            body["controller"] = json!(controller);
-        }
+        // Unnamed, nothing that the controller files afterwards would be its own.
+        body["controller"] = json!(controller);
         if self.dice.percent(50) {
             body["special_basis"] = json!([self.dice.pick(&["A9-2-B", "LIL8-DEROG", "UNSTATED"])]);
         }
