@@ -7,6 +7,7 @@
 //!
 //! Source of the conclusion: `conclude`, in the order the house decided (ADR 0004).
 
+pub mod again;
 pub mod experiment;
 pub mod formality;
 pub mod generalise;
@@ -14,6 +15,7 @@ pub mod information;
 pub mod purpose;
 pub mod regime;
 pub mod time;
+pub mod touch;
 
 use crate::body::{Access, Declaration, RecordRuling, RecordStatement, RenderDecision};
 use crate::date::{Certainty, Interval, LegalDate, Timestamp};

@@ -9,7 +9,7 @@ use crate::vocabulary::RuleCode;
 
 const GROUP: Group = Group::Time;
 /// Delay after which a recording is late: 72 hours, in whole days of the calendar.
-const LATE_AFTER_DAYS: i32 = 3;
+pub(super) const LATE_AFTER_DAYS: i32 = 3;
 
 /// `DATE-UNCERTAIN` stands last: it reads what the others left open.
 pub static RULES: &[Rule] = &[
