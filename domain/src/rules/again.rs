@@ -305,3 +305,94 @@ fn how(ending: Ending) -> &'static str {
         Ending::Expired => "EXPIRED",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::Outcome;
+
+    fn finding(code: &str, severity: Severity, positions: &[u64]) -> Finding {
+        Finding {
+            code: RuleCode::parse(code).expect("a rule"),
+            severity,
+            evidence: Evidence::NotEvidenced,
+            positions: positions.to_vec(),
+            rests_on: Vec::new(),
+            source: String::new(),
+        }
+    }
+
+    fn verdict(findings: Vec<Finding>) -> Verdict {
+        Verdict {
+            verdict: Outcome::Undetermined,
+            findings,
+            basis: Vec::new(),
+            regime: "RGPD-2018".to_owned(),
+            judged_at: 0,
+        }
+    }
+
+    const TOLD: &str = "SUBJECTS-NOT-INFORMED";
+    const UNMET: &str = "CONDITION-NOT-MET";
+
+    fn lives(standing: &Standing) -> Vec<(&'static str, State, u64, Option<u64>)> {
+        let findings = standing.findings.iter();
+        findings.map(|f| (f.code.as_str(), f.state(10), f.since, f.until)).collect()
+    }
+
+    #[test]
+    fn a_finding_whose_weight_changes_is_one_finding_and_not_closed() {
+        let then = verdict(vec![finding(TOLD, Severity::Major, &[])]);
+        let mut standing = Standing::as_recorded(10, &then);
+        assert!(standing.follow(12, verdict(vec![finding(TOLD, Severity::Blocking, &[12])])));
+        assert_eq!(lives(&standing), [(TOLD, State::Changed, 12, None)]);
+        assert_eq!(standing.findings[0].then, Some((Severity::Major, Evidence::NotEvidenced)));
+        assert_eq!(standing.changed_by, [12]);
+        assert_eq!(then, verdict(vec![finding(TOLD, Severity::Major, &[])]));
+    }
+
+    #[test]
+    fn a_finding_that_comes_to_rest_on_other_entries_stands_as_it_did() {
+        let then = verdict(vec![finding(TOLD, Severity::Major, &[1])]);
+        let mut standing = Standing::as_recorded(10, &then);
+        assert!(standing.follow(12, verdict(vec![finding(TOLD, Severity::Major, &[1, 12])])));
+        assert_eq!(lives(&standing), [(TOLD, State::Open, 10, None)]);
+        assert_eq!(standing.findings[0].positions, [1, 12]);
+        assert!(standing.changed_by.is_empty());
+    }
+
+    #[test]
+    fn of_two_findings_of_one_rule_the_one_that_goes_is_the_one_closed() {
+        let both = vec![
+            finding(UNMET, Severity::Blocking, &[1]),
+            finding(UNMET, Severity::Blocking, &[2]),
+        ];
+        let mut standing = Standing::as_recorded(10, &verdict(both));
+        standing.follow(13, verdict(vec![finding(UNMET, Severity::Blocking, &[2])]));
+        assert_eq!(
+            lives(&standing),
+            [(UNMET, State::Closed, 10, Some(13)), (UNMET, State::Open, 10, None)]
+        );
+    }
+
+    #[test]
+    fn a_finding_closed_and_found_again_is_another_one() {
+        let then = verdict(vec![finding(TOLD, Severity::Major, &[])]);
+        let mut standing = Standing::as_recorded(10, &then);
+        standing.follow(12, verdict(Vec::new()));
+        standing.follow(15, then.clone());
+        assert_eq!(
+            lives(&standing),
+            [(TOLD, State::Closed, 10, Some(12)), (TOLD, State::Changed, 15, None)]
+        );
+        assert_eq!(standing.changed_by, [12, 15]);
+    }
+
+    #[test]
+    fn a_change_of_rules_is_nobodys_entry() {
+        let mut standing = Standing::as_recorded(10, &verdict(Vec::new()));
+        standing.follow(10, verdict(vec![finding(TOLD, Severity::Major, &[])]));
+        assert_eq!(lives(&standing), [(TOLD, State::Changed, 10, None)]);
+        assert!(standing.changed_by.is_empty());
+    }
+}

@@ -209,7 +209,7 @@ pub(super) fn under_current_rules(
 }
 
 /// Positions of the accesses before `before` that are in scope, ascending.
-fn select(
+pub(super) fn select(
     connection: &Connection,
     words: &Words,
     scope: &Scope,
@@ -458,7 +458,9 @@ fn write(
     then: &Verdict,
 ) -> rusqlite::Result<()> {
     let position = int(standing.position);
-    let now = (!is_same(&standing.now, then)).then(|| standing.now.to_value().to_string());
+    // The size is that of the projections when it is read.
+    let stored = || Verdict { judged_at: 0, ..standing.now.clone() }.to_value().to_string();
+    let now = (!is_same(&standing.now, then)).then(stored);
     let changed_by = &standing.changed_by;
     connection
         .prepare_cached(
