@@ -130,7 +130,7 @@ impl Court {
         };
         let site = json!({
             "id": format!("site-{}", n % 4), "name": "Site",
-            "headcount": [150, 412, 198][n % 3], "headcount_on": ["2003-01", "2004-06-01"][n % 2],
+            "headcount": ([150, 412, 198])[n % 3], "headcount_on": (["2003-01", "2004-06-01"])[n % 2],
         });
         let rule = [
             "PURPOSE-INCOMPATIBLE",
@@ -148,7 +148,7 @@ impl Court {
                 "formality.file",
                 json!({
                     "formality": format!("f-{}", n % 8), "processing": p, "purposes": [purpose],
-                    "kind": ["F78-16-DECL", "F04-25-AUT", "F-NONE", "F18-30-REG", "F04-24-NS"][n % 5],
+                    "kind": (["F78-16-DECL", "F04-25-AUT", "F-NONE", "F18-30-REG", "F04-24-NS"])[n % 5],
                 }),
             ),
             2 => (
@@ -163,14 +163,14 @@ impl Court {
                 "information.record",
                 json!({
                     "processing": p, "audience": "assurés",
-                    "step": ["I-NOTICE-INDIVIDUAL", "I-NOTICE-NONE", "I-CE-CONSULTED"][n % 3],
+                    "step": (["I-NOTICE-INDIVIDUAL", "I-NOTICE-NONE", "I-CE-CONSULTED"])[n % 3],
                 }),
             ),
             4 => (
                 owner,
                 "works-council.opine",
                 json!({
-                    "processing": p, "on": "projet", "opinion": ["favourable", "unfavourable", "none"][n % 3],
+                    "processing": p, "on": "projet", "opinion": (["favourable", "unfavourable", "none"])[n % 3],
                 }),
             ),
             5 => (
@@ -184,7 +184,7 @@ impl Court {
                 owner,
                 "assessment.file",
                 json!({
-                    "processing": p, "residual_risk": ["low", "high"][n % 2],
+                    "processing": p, "residual_risk": (["low", "high"])[n % 2],
                 }),
             ),
             7 | 8 => (
@@ -199,8 +199,8 @@ impl Court {
                 "decision.end",
                 json!({
                     "decision": format!("d-{}", n % self.decisions.max(1)),
-                    "effective_from": ["2003", "2005-03-10", "2004-06"][n % 3],
-                    "how": ["ANNULLED-EX-TUNC", "REPEALED-EX-NUNC", "SUSPENDED", "ANNULLED-DEFERRED"][n % 4],
+                    "effective_from": (["2003", "2005-03-10", "2004-06"])[n % 3],
+                    "how": (["ANNULLED-EX-TUNC", "REPEALED-EX-NUNC", "SUSPENDED", "ANNULLED-DEFERRED"])[n % 4],
                 }),
             ),
             11 => (
@@ -224,7 +224,7 @@ impl Court {
                 "presse",
                 "milestone.record",
                 json!({
-                    "about": thing, "milestone": ["tender-launched", "evaluation-planned"][n % 2],
+                    "about": thing, "milestone": (["tender-launched", "evaluation-planned"])[n % 2],
                 }),
             ),
             14 => (
@@ -267,7 +267,7 @@ impl Court {
                 "autorite",
                 ["condition.set", "condition.meet"][n % 2],
                 json!({
-                    "about": thing, "condition": ["concertation", "bilan"][n / 2 % 2],
+                    "about": thing, "condition": (["concertation", "bilan"])[n / 2 % 2],
                 }),
             ),
             22 => (
@@ -282,7 +282,7 @@ impl Court {
                 "presse",
                 "reference.publish",
                 json!({
-                    "reference": "texte-1", "kind": ["law", "report"][n % 2], "title": "Texte",
+                    "reference": "texte-1", "kind": (["law", "report"])[n % 2], "title": "Texte",
                     "objects": [purpose], "authority": "autorité",
                 }),
             ),
