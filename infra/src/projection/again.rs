@@ -240,9 +240,9 @@ pub(super) fn select(
         }
     }
     for part in &scope.parts {
-        for (sql, values) in queries(words, part, before) {
-            let mut statement = connection.prepare_cached(&sql)?;
-            let mut rows = statement.query(params_from_iter(values))?;
+        for (sql, value) in queries(words, part, before) {
+            let mut statement = connection.prepare(&sql)?;
+            let mut rows = statement.query(params_from_iter(value))?;
             while let Some(row) = rows.next()? {
                 found.insert(row.get(0)?);
             }
@@ -251,50 +251,43 @@ pub(super) fn select(
     Ok(found.into_iter().filter_map(|p| u64::try_from(p).ok()).collect())
 }
 
-/// The queries whose answers together are the accesses of a part. None: it names something
-/// that no access has.
-fn queries(words: &Words, part: &Part, before: u64) -> Vec<(String, Vec<Value>)> {
-    let mut conditions = vec!["a.position < ?1".to_owned()];
-    let mut values: Vec<Value> = vec![int(before).into()];
-    let mut bind = |value: Value| {
-        values.push(value);
-        format!("?{}", values.len())
-    };
-    // What the access must satisfy, and an index that leads to it.
-    let none = || Value::Integer(0);
-    let id = |facet: Facet, text: &str| words.find(facet, text).map(Value::from);
-    let mut sources: Vec<String> = Vec::new();
-    let purposes: Option<Vec<i64>> = part.purposes.as_ref().map(|purposes| {
-        purposes.iter().filter_map(|p| words.find(Facet::Purpose, p.as_str())).collect()
+/// The queries whose answers together are the accesses of a part, each with the value it
+/// binds, if any. None: the part names something that no access has.
+fn queries(words: &Words, part: &Part, before: u64) -> Vec<(String, Option<Value>)> {
+    let find = |facet: Facet, text: &str| words.find(facet, text);
+    // No word has this id.
+    let id = |facet: Facet, text: &str| find(facet, text).unwrap_or(0);
+    let purposes: Option<Vec<i64>> = part
+        .purposes
+        .as_ref()
+        .map(|purposes| purposes.iter().filter_map(|p| find(Facet::Purpose, p.as_str())).collect());
+    let from = part.from.map(|day: LegalDate| {
+        format!("ifnull(a.latest, 9223372036854775807) >= {}", day_number(day))
     });
-    let from = part.from.map(|day: LegalDate| bind(day_number(day).into()));
-    let of_processing = |processing: &str| -> Vec<String> {
+    // An index that leads to the accesses, and what they must satisfy.
+    let mut sources: Vec<(String, Option<Value>)> = Vec::new();
+    let mut conditions = vec![format!("a.position < {}", int(before))];
+    let of_processing = |processing: i64| {
         let purposes = purposes.clone().unwrap_or_else(|| words.all(Facet::Purpose));
-        let from = from.as_deref().map_or(String::new(), |from| {
-            format!(" AND ifnull(a.latest, 9223372036854775807) >= {from}")
-        });
-        purposes
-            .into_iter()
-            .map(|purpose| {
-                format!(
-                    "accesses a INDEXED BY accesses_by_scope WHERE a.processing = {processing} \
-                     AND a.purpose = {purpose}{from}"
-                )
-            })
-            .collect()
+        purposes.into_iter().map(move |purpose| {
+            let source = format!(
+                "accesses a INDEXED BY accesses_by_scope \
+                 WHERE a.processing = {processing} AND a.purpose = {purpose}"
+            );
+            (source, None)
+        })
     };
     match &part.among {
         Among::Processing(processing) => {
-            let Some(processing) = id(Facet::Processing, processing) else { return Vec::new() };
-            let processing = bind(processing);
-            sources = of_processing(&processing);
+            let Some(processing) = find(Facet::Processing, processing) else { return Vec::new() };
+            sources.extend(of_processing(processing));
             conditions.push(format!("a.processing = {processing}"));
         }
         Among::Experiment { id: experiment, processing } => {
-            let experiment = bind(id(Facet::Experiment, experiment).unwrap_or_else(none));
-            let processing = bind(id(Facet::Processing, processing).unwrap_or_else(none));
-            sources = of_processing(&processing);
-            sources.push(format!("accesses a WHERE a.experiment = {experiment}"));
+            let experiment = id(Facet::Experiment, experiment);
+            let processing = id(Facet::Processing, processing);
+            sources.extend(of_processing(processing));
+            sources.push((format!("accesses a WHERE a.experiment = {experiment}"), None));
             conditions.push(format!(
                 "(a.experiment = {experiment} \
                  OR a.experiment IS NULL AND a.processing = {processing})"
@@ -302,33 +295,31 @@ fn queries(words: &Words, part: &Part, before: u64) -> Vec<(String, Vec<Value>)>
         }
         Among::Positions(positions) => {
             let positions = serde_json::to_string(positions).expect("numbers are JSON");
-            let positions = bind(positions.into());
-            sources.push(format!(
-                "accesses a WHERE a.position IN (SELECT value FROM json_each({positions}))"
+            sources.push((
+                "accesses a WHERE a.position IN (SELECT value FROM json_each(?1))".to_owned(),
+                Some(positions.into()),
             ));
         }
         Among::Citing(texts) => {
-            for text in texts {
-                let Some(cited) = id(Facet::Cited, text) else { continue };
-                let cited = bind(cited);
-                sources.push(format!("accesses a WHERE a.cited = {cited}"));
+            for cited in texts.iter().filter_map(|text| find(Facet::Cited, text)) {
+                sources.push((format!("accesses a WHERE a.cited = {cited}"), None));
             }
         }
         Among::Person { processing, reference } => {
-            let Some(processing) = id(Facet::Processing, processing) else { return Vec::new() };
-            let processing = bind(processing);
-            sources.push(format!(
+            let Some(processing) = find(Facet::Processing, processing) else { return Vec::new() };
+            let forgotten = format!(
                 "accesses a INDEXED BY accesses_forgotten \
                  WHERE a.processing = {processing} AND a.forgotten = 1"
-            ));
+            );
+            sources.push((forgotten, None));
             if let Some(SubjectRef(reference)) = SubjectRef::parse(reference) {
-                let key = bind(subject_key(&reference).into());
-                let reference = bind(reference.to_vec().into());
-                sources.push(format!(
+                let named = format!(
                     "subjects s INDEXED BY subjects_by_key \
                      CROSS JOIN accesses a ON a.position = s.position \
-                     WHERE s.key = {key} AND s.reference = {reference} AND s.member = 0"
-                ));
+                     WHERE s.key = {} AND s.reference = ?1 AND s.member = 0",
+                    subject_key(&reference)
+                );
+                sources.push((named, Some(reference.to_vec().into())));
             }
             conditions.push(format!("a.processing = {processing}"));
         }
@@ -337,33 +328,30 @@ fn queries(words: &Words, part: &Part, before: u64) -> Vec<(String, Vec<Value>)>
         let list: Vec<String> = purposes.iter().map(i64::to_string).collect();
         conditions.push(format!("a.purpose IN ({})", list.join(",")));
     }
-    if let Some(from) = &from {
-        conditions.push(format!("ifnull(a.latest, 9223372036854775807) >= {from}"));
-    }
-    let listed = |word: &str| {
-        format!("postings p CROSS JOIN accesses a ON a.position = p.position WHERE p.word = {word}")
+    conditions.extend(from);
+    let listed = |word: i64| {
+        let source = format!(
+            "postings p CROSS JOIN accesses a ON a.position = p.position WHERE p.word = {word}"
+        );
+        (source, None)
     };
     if let Some(site) = &part.site {
-        let by_id = bind(id(Facet::Site, &site.id).unwrap_or_else(none));
-        let siret = site.siret.as_deref().and_then(|siret| id(Facet::Site, siret));
-        let by_siret = bind(siret.unwrap_or_else(none));
-        sources = vec![listed(&by_id), listed(&by_siret)];
+        let by_id = id(Facet::Site, &site.id);
+        let by_siret = site.siret.as_deref().map_or(0, |siret| id(Facet::Site, siret));
+        sources = vec![listed(by_id), listed(by_siret)];
         conditions.push(format!("(a.site = {by_id} OR a.siret = {by_siret})"));
     }
     if let Some(code) = part.standing {
-        let code = bind(id(Facet::Finding, code).unwrap_or_else(none));
-        sources = vec![listed(&code)];
+        let code = id(Facet::Finding, code);
+        sources = vec![listed(code)];
         conditions.push(format!(
             "EXISTS (SELECT 1 FROM findings f WHERE f.position = a.position \
              AND f.code = {code} AND f.until IS NULL)"
         ));
     }
     let conditions = conditions.join(" AND ");
-    let query = |source: String| {
-        let source =
-            if source.contains(" WHERE ") { source } else { format!("{source} WHERE TRUE") };
-        (format!("SELECT a.position FROM {source} AND {conditions}"), values.clone())
-    };
+    let query =
+        |(source, value)| (format!("SELECT a.position FROM {source} AND {conditions}"), value);
     sources.into_iter().map(query).collect()
 }
 

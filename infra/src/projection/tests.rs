@@ -339,13 +339,13 @@ impl Court {
                 if seed % 4 > 0 {
                     body["recipient"]["site"] = json!({"id": format!("site-{}", seed % 4)});
                 }
-                if seed % 7 == 0 {
+                if seed > 24 && seed % 7 == 0 {
                     body["experiment"] = format!("essai-{}", seed % 2).into();
                 }
-                if seed % 6 == 0 {
+                if seed > 24 && seed % 6 == 0 {
                     body["basis"]["reference"] = ["texte-1", "n-3", "rec-1"][seed / 6 % 3].into();
                 }
-                if seed % 9 == 0 {
+                if seed > 24 && seed % 9 == 0 {
                     body["period"] = "2001".into();
                 }
                 if seed % 5 == 0 {

@@ -186,7 +186,7 @@ fn write_access(
     connection
         .prepare_cached(
             "INSERT INTO accesses VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
-             ?13, ?14, ?15, ?16, ?17, ?18, NULL, ?19, ?20, ?16, ?1, NULL, NULL)",
+             ?13, ?14, ?15, ?16, ?17, ?18, NULL, ?19, ?20, ?15, ?1, NULL, NULL)",
         )?
         .execute(params![
             position,
