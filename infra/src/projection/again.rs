@@ -33,10 +33,13 @@ const CHUNK: usize = 256;
 /// Rows of entries, and those of their disclosures that are kept.
 pub type Rows = (Vec<EntryRow>, Vec<DisclosureRow>);
 
+/// Hands over the register to a reader.
+type WithRegister<'a> = dyn Fn(&mut dyn FnMut(&Register)) + Sync + 'a;
+
 /// Where accesses recorded earlier are read again, and what they are judged before.
 pub(super) struct Source<'a> {
     /// Hands over the register, folded at least as far as the batch.
-    pub register: &'a (dyn Fn(&mut dyn FnMut(&Register)) + Sync),
+    pub register: &'a WithRegister<'a>,
     /// The entries at these positions.
     pub entries: &'a dyn Fn(&[Position]) -> Result<Rows, Fault>,
 }
