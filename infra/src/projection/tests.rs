@@ -177,7 +177,7 @@ impl Court {
                 "presse",
                 "consultation.record",
                 json!({
-                    "about": thing, "step": "I-SOCIAL-PARTNERS", "held": n % 3 == 0,
+                    "about": thing, "step": "I-SOCIAL-PARTNERS", "held": n.is_multiple_of(3),
                 }),
             ),
             6 => (
@@ -208,16 +208,16 @@ impl Court {
                 "ruling.record",
                 json!({
                     "ruling": format!("r-{}", n % 5), "court": "Tribunal", "processing": p,
-                    "outcome": "COURT-UNLAWFUL", "establishes": [{"fact": rule, "holds": n % 3 > 0}],
-                    "accesses": if n % 2 == 0 { accesses } else { Vec::new() },
-                    "excludes_evidence": n % 4 == 0,
+                    "outcome": "COURT-UNLAWFUL", "establishes": [{"fact": rule, "holds": !n.is_multiple_of(3)}],
+                    "accesses": if n.is_multiple_of(2) { accesses } else { Vec::new() },
+                    "excludes_evidence": n.is_multiple_of(4),
                 }),
             ),
             12 => (
                 "presse",
                 "statement.record",
                 json!({
-                    "about": about, "claims": [{"fact": rule, "holds": n % 4 > 0}],
+                    "about": about, "claims": [{"fact": rule, "holds": !n.is_multiple_of(4)}],
                 }),
             ),
             13 => (
@@ -241,7 +241,7 @@ impl Court {
                 json!({
                     "experiment": essai, "processing": p, "unit": "establishment",
                     "headcount_above": 200, "categories": ["ABS-FACT"], "start": "2003",
-                    "minimum_days": 300, "evaluation_planned": n % 3 == 0,
+                    "minimum_days": 300, "evaluation_planned": n.is_multiple_of(3),
                 }),
             ),
             16 | 17 => (owner, "experiment.enrol", json!({"experiment": essai, "site": site})),
