@@ -17,9 +17,9 @@ use greffe_domain::kind::{EventType, Kind, StreamType};
 use greffe_domain::register::Register;
 use greffe_domain::rules::{CURRENT, Case, judge};
 use greffe_domain::sdjwt::{self, Disclosure};
-use greffe_domain::seal::{Position, SealedEntry, StreamRef};
+use greffe_domain::seal::{FilingRef, Position, SealedEntry, StreamRef};
 use greffe_infra::projection::{AccessFilter, PROJECTIONS_FILE, Projections, Rows};
-use greffe_infra::store::{DisclosureRow, EntryRow, FilingRef};
+use greffe_infra::store::{DisclosureRow, EntryRow};
 use serde_json::{Value, json};
 
 const ORIGIN: &str = "bench.greffe.example/rejudge";
