@@ -4,8 +4,8 @@
 //! Every fact keeps the position it comes from and the days on which it may have held, and
 //! nothing is ever overwritten: "then" and "now" are the same fold, read at two sizes
 //! (`View`). Used by the sequencer to decide, by the rules to judge, by the verifier to
-//! judge again. Accesses themselves are not folded (they outnumber everything else); only
-//! what rulings and uses say of them is.
+//! judge again. Accesses themselves are not folded (they outnumber everything else); what
+//! rulings and uses say of them is, and the shape of what they disclosed about groups.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,9 +17,10 @@ use crate::body::{
     RecordRuling, RecordStatement, RecordUse, RenderDecision, Site, Withdraw, WorksCouncilOpine,
 };
 use crate::date::{Certainty, Interval, LegalDate, Timestamp};
+use crate::differencing::{Count, Disclosure, History};
 use crate::event::{ClockKind, Event, Filed};
 use crate::key::PublicKey;
-use crate::kind::{EvidenceKind, StreamType};
+use crate::kind::{EventType, EvidenceKind, StreamType};
 use crate::vocabulary::{Category, Purpose, Role};
 
 /// One recorded fact.
@@ -86,8 +87,8 @@ pub struct Processing {
     pub agreements: Vec<Fact<RecordAgreement>>,
     pub objections: Vec<Fact<RecordAgreement>>,
     pub uses: Vec<Fact<RecordUse>>,
-    /// Ids of the decisions on it, in order of recording.
-    pub decisions: Vec<String>,
+    /// The decisions on it, in order of recording.
+    pub decisions: Vec<Decision>,
     pub rulings: Vec<String>,
     pub experiments: Vec<String>,
 }
@@ -104,11 +105,37 @@ pub struct Experiment {
     pub first: u64,
     pub processing: String,
     pub launches: Vec<Fact<LaunchExperiment>>,
+    /// Every enrolment, in order of recording.
     pub sites: Vec<Fact<Site>>,
+    /// Site id → its enrolments, as indices into `sites`.
+    by_id: HashMap<String, Vec<usize>>,
+    /// SIRET → the enrolments of it, under whatever id.
+    by_siret: HashMap<String, Vec<usize>>,
     pub plans: Vec<Fact<PlanExpansion>>,
     pub expansions: Vec<Fact<ExpandExperiment>>,
     pub evaluations: Vec<Fact<EvaluateExperiment>>,
     pub ends: Vec<Fact<()>>,
+}
+
+impl Experiment {
+    fn enrol(&mut self, site: Fact<Site>) {
+        let index = self.sites.len();
+        self.by_id.entry(site.data.id.clone()).or_default().push(index);
+        if let Some(siret) = &site.data.siret {
+            self.by_siret.entry(siret.clone()).or_default().push(index);
+        }
+        self.sites.push(site);
+    }
+
+    /// The enrolments under that id, in order of recording.
+    pub fn enrolments(&self, id: &str) -> impl DoubleEndedIterator<Item = &Fact<Site>> {
+        self.by_id.get(id).into_iter().flatten().map(|&index| &self.sites[index])
+    }
+
+    /// The enrolments of that SIRET, in order of recording.
+    pub fn enrolments_of_siret(&self, siret: &str) -> impl Iterator<Item = &Fact<Site>> {
+        self.by_siret.get(siret).into_iter().flatten().map(|&index| &self.sites[index])
+    }
 }
 
 /// What is filed `about` something.
@@ -143,16 +170,21 @@ pub struct Register {
     processings: HashMap<String, Processing>,
     /// Formality id → processing.
     formalities: HashMap<String, String>,
-    decisions: HashMap<String, Decision>,
+    /// Decision id → processing, index into its decisions.
+    decisions: HashMap<String, (String, usize)>,
     rulings: HashMap<String, Fact<RecordRuling>>,
     experiments: HashMap<String, Experiment>,
-    about: HashMap<(StreamType, String), About>,
+    about: HashMap<StreamType, HashMap<String, About>>,
     /// Digests whose values were erased: none may be disclosed again.
     erased: HashSet<String>,
     /// Access position → rulings that name it.
     ruled_accesses: HashMap<u64, Vec<String>>,
     /// Access position → (processing, index into its uses).
     used_accesses: HashMap<u64, Vec<(String, usize)>>,
+    /// Employer group → what was disclosed to it about groups of persons.
+    disclosed: HashMap<Arc<str>, Arc<History>>,
+    /// Digest of a declared number of absentees → groups it was declared to.
+    declared_to: HashMap<String, Vec<Arc<str>>>,
 }
 
 impl Register {
@@ -207,11 +239,14 @@ impl Register {
     }
 
     pub fn decision(&self, id: &str) -> Option<&Decision> {
-        self.decisions.get(id)
+        let (processing, index) = self.decisions.get(id)?;
+        Some(&self.processings[processing].decisions[*index])
     }
 
     pub fn decisions(&self) -> impl Iterator<Item = (&String, &Decision)> {
-        self.decisions.iter()
+        self.decisions
+            .iter()
+            .map(|(id, (processing, index))| (id, &self.processings[processing].decisions[*index]))
     }
 
     pub fn experiment(&self, id: &str) -> Option<&Experiment> {
@@ -247,7 +282,7 @@ impl Register {
     }
 
     pub fn about(&self, kind: StreamType, id: &str) -> Option<&About> {
-        self.about.get(&(kind, id.to_owned()))
+        self.about.get(&kind)?.get(id)
     }
 
     /// Whether the value of this digest was erased.
@@ -257,6 +292,56 @@ impl Register {
 
     pub fn has_erasures(&self) -> bool {
         !self.erased.is_empty()
+    }
+
+    /// The employer groups that an access discloses to: the company of the recipient, and
+    /// that of the site where it is another. A party whose SIREN is not registered is a
+    /// group of its own, whatever SIRET it gives.
+    pub fn employer_groups(&self, access: &Access) -> Vec<Arc<str>> {
+        let registered = self.party(&access.recipient.party).and_then(|p| p.siren.as_deref());
+        let own = match registered {
+            Some(siren) => format!("siren:{siren}"),
+            None => format!("party:{}", access.recipient.party),
+        };
+        let siret = access.recipient.site.as_ref().and_then(|s| s.siret.as_deref());
+        let of_site = siret.and_then(|s| s.get(..9)).map(|siren| format!("siren:{siren}"));
+        let of_site = of_site.filter(|group| *group != own);
+        [Some(own), of_site].into_iter().flatten().map(Arc::from).collect()
+    }
+
+    /// What was disclosed to an employer group; empty if nothing was.
+    pub fn disclosed_to(&self, group: &str) -> Arc<History> {
+        self.disclosed.get(group).cloned().unwrap_or_default()
+    }
+
+    /// Positions of disclosures about groups a number of whose absentees is neither at hand
+    /// nor recorded as erased.
+    pub fn withheld_numbers(&self) -> Vec<u64> {
+        let mut positions: Vec<u64> = self
+            .disclosed
+            .values()
+            .flat_map(|history| history.disclosures())
+            .filter(|d| d.absentees.iter().any(|(_, c)| matches!(c, Count::Withheld(_))))
+            .map(|d| d.position)
+            .collect();
+        positions.sort_unstable();
+        positions.dedup();
+        positions
+    }
+
+    fn disclose(&mut self, position: u64, access: &Access) {
+        let Some(disclosure) = Disclosure::of(position, access) else { return };
+        let disclosure = Arc::new(disclosure);
+        for group in self.employer_groups(access) {
+            for (_, count) in &disclosure.absentees {
+                for digest in count.digests() {
+                    let groups = self.declared_to.entry(digest.to_owned()).or_default();
+                    groups.push(Arc::clone(&group));
+                }
+            }
+            let history = self.disclosed.entry(group).or_default();
+            Arc::make_mut(history).push(Arc::clone(&disclosure));
+        }
     }
 
     /// Live keys of parties that hold the registrar role.
@@ -342,7 +427,7 @@ impl Register {
         }
         macro_rules! about {
             ($about:expr) => {
-                self.about.entry(($about.kind, $about.id.clone())).or_default()
+                self.about.entry($about.kind).or_default().entry($about.id.clone()).or_default()
             };
         }
         match &*filed.body {
@@ -448,16 +533,18 @@ impl Register {
             }
             Body::RenderDecision(b) => {
                 let formal = self.is_formal(filed, Role::Regulator, None);
-                processing!(b.processing).decisions.push(b.decision.clone());
                 let rendered = fact!(b.clone(), formal);
-                self.decisions
-                    .insert(b.decision.clone(), Decision { rendered, endings: Vec::new() });
+                let decisions = &mut processing!(b.processing).decisions;
+                let place = (b.processing.clone(), decisions.len());
+                decisions.push(Decision { rendered, endings: Vec::new() });
+                self.decisions.insert(b.decision.clone(), place);
             }
             Body::EndDecision(b) => {
                 let formal = self.is_formal(filed, Role::Regulator, None)
                     || self.is_formal(filed, Role::Court, None);
-                if let Some(decision) = self.decisions.get_mut(&b.decision) {
-                    decision.endings.push(fact!(b.clone(), formal));
+                if let Some((processing, index)) = self.decisions.get(&b.decision) {
+                    let decisions = &mut processing!(processing).decisions;
+                    decisions[*index].endings.push(fact!(b.clone(), formal));
                 }
             }
             Body::RecordRuling(b) => {
@@ -487,7 +574,7 @@ impl Register {
             }
             Body::EnrolSite(b) => {
                 if let Some(experiment) = self.experiments.get_mut(&b.experiment) {
-                    experiment.sites.push(fact!(b.site.clone(), filed.evidence.is_formal()));
+                    experiment.enrol(fact!(b.site.clone(), filed.evidence.is_formal()));
                 }
             }
             Body::PlanExpansion(b) => {
@@ -498,7 +585,7 @@ impl Register {
             Body::ExpandExperiment(b) => {
                 if let Some(experiment) = self.experiments.get_mut(&b.experiment) {
                     for site in &b.sites {
-                        experiment.sites.push(fact!(site.clone(), filed.evidence.is_formal()));
+                        experiment.enrol(fact!(site.clone(), filed.evidence.is_formal()));
                     }
                     experiment.expansions.push(fact!(b.clone(), filed.evidence.is_formal()));
                 }
@@ -536,14 +623,23 @@ impl Register {
                 }
                 processing!(b.processing).uses.push(fact);
             }
-            Body::RequestAccess(_)
-            | Body::ReportAccess(_)
-            | Body::ContestAccess(_)
-            | Body::AnswerContest(_)
-            | Body::RefuseErasure(_) => {}
+            // What was denied was not shown.
+            Body::RequestAccess(b) | Body::ReportAccess(b) => {
+                if filed.event_type != EventType::AccessDenied {
+                    self.disclose(position, b);
+                }
+            }
+            Body::ContestAccess(_) | Body::AnswerContest(_) | Body::RefuseErasure(_) => {}
             // What was erased is forgotten here too; the digests stay.
             Body::EraseSubject(b) => {
                 self.erased.extend(b.digests.iter().cloned());
+                for digest in &b.digests {
+                    for group in self.declared_to.remove(digest).unwrap_or_default() {
+                        if let Some(history) = self.disclosed.get_mut(&group) {
+                            Arc::make_mut(history).erase(digest, position);
+                        }
+                    }
+                }
                 let facts = self
                     .processings
                     .values_mut()
@@ -585,6 +681,10 @@ impl<'a> View<'a> {
         known(facts, self.size)
     }
 
+    pub fn knows<T>(&self, fact: &Fact<T>) -> bool {
+        fact.position < self.size
+    }
+
     pub fn party(&self, id: &str) -> Option<&'a Party> {
         self.register.party(id).filter(|p| p.position < self.size)
     }
@@ -607,8 +707,8 @@ impl<'a> View<'a> {
 
     /// The decisions on a processing, in order of recording.
     pub fn decisions_on(&self, processing: &'a Processing) -> impl Iterator<Item = &'a Decision> {
-        let view = *self;
-        processing.decisions.iter().filter_map(move |id| view.decision(id))
+        let size = self.size;
+        processing.decisions.iter().take_while(move |d| d.rendered.position < size)
     }
 
     /// The rulings on a processing or on that access, in order of recording.

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use crate::words::Lang;
 use greffe_domain::body::Access;
 use greffe_domain::date::Timestamp;
 use greffe_domain::event::{Event, Filed};
@@ -194,11 +195,19 @@ async fn read_all(app: &App, positions: &[u64]) -> Result<Vec<Read>, Fault> {
     Ok(read)
 }
 
-/// The sentence of a rule, for a reader.
-pub fn reason(code: &str, rulebook: &Rulebook) -> Option<(&'static str, &'static str)> {
-    let judged = rulebook.rule(code).map(|r| (r.reason_fr, r.reason_en));
-    judged.or_else(|| {
+/// The sentence of a rule, for a reader, with what of it remains to be checked. `None`: no
+/// rule has that code.
+pub fn reason(code: &str, rulebook: &Rulebook, lang: Lang) -> Option<String> {
+    let Some(rule) = rulebook.rule(code) else {
         let requirement = rules::generalise::REQUIREMENTS.iter().find(|r| r.code == code)?;
-        Some((requirement.reason_fr, requirement.reason_en))
+        return Some(lang.pick(requirement.reason_fr, requirement.reason_en).to_owned());
+    };
+    let words = lang.pick(rule.reason_fr, rule.reason_en);
+    Some(match rule.to_check() {
+        None => words.to_owned(),
+        Some(open) => {
+            let mark = lang.pick("à vérifier :", "to be checked:");
+            format!("{words} ({mark} {})", lang.pick(open.fr, open.en))
+        }
     })
 }

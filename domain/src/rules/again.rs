@@ -31,6 +31,7 @@ pub fn judge_again(
         verdict.findings.extend(kept);
         verdict.findings.sort_by(|a, b| (a.code, &a.positions).cmp(&(b.code, &b.positions)));
         verdict.verdict = conclude(rulebook, &verdict.findings);
+        verdict.valid_until = verdict.valid_until.filter(|_| verdict.verdict.is_covered());
     }
     Some(verdict)
 }
@@ -59,6 +60,7 @@ pub fn is_same(a: &Verdict, b: &Verdict) -> bool {
     a.verdict == b.verdict
         && a.basis == b.basis
         && a.regime == b.regime
+        && a.valid_until == b.valid_until
         && a.findings.len() == b.findings.len()
         && a.findings.iter().zip(&b.findings).all(alike)
 }
@@ -286,7 +288,7 @@ pub fn notes(case: &Case<'_>, changed_by: &[u64], view: View<'_>) -> Vec<Note> {
     }
     let late = |fact: &crate::register::Fact<_>| {
         let last = fact.at.latest?;
-        let limit = last.add_days(super::time::LATE_AFTER_DAYS);
+        let limit = last.add_days(super::regime::RECORDING_IN_TIME.days);
         (changed_by.contains(&fact.position) && fact.recorded.date() > limit)
             .then_some(Note { position: fact.position, note: "LATE-RECORDED" })
     };
@@ -318,6 +320,7 @@ mod tests {
             evidence: Evidence::NotEvidenced,
             positions: positions.to_vec(),
             rests_on: Vec::new(),
+            cells: Vec::new(),
             source: String::new(),
         }
     }
@@ -329,6 +332,7 @@ mod tests {
             basis: Vec::new(),
             regime: "RGPD-2018".to_owned(),
             judged_at: 0,
+            valid_until: None,
         }
     }
 

@@ -32,6 +32,8 @@ pub struct Part {
     pub purposes: Option<Vec<Purpose>>,
     /// Shown to this site.
     pub site: Option<SiteName>,
+    /// About a group of persons.
+    pub group: bool,
     /// Found, as known before the entry: the code of a rule.
     pub standing: Option<&'static str>,
     /// That may have happened on this day or later.
@@ -51,6 +53,8 @@ pub enum Among {
     Processing(String),
     /// Inside this experiment: that name it, or name none and are to its processing.
     Experiment { id: String, processing: String },
+    /// About a group, and no longer as recorded.
+    ChangedGroups,
     /// At these positions.
     Positions(Vec<u64>),
     /// That cite one of these as their basis.
@@ -72,7 +76,7 @@ impl Scope {
 
 impl Part {
     fn of(among: Among) -> Self {
-        Self { among, purposes: None, site: None, standing: None, from: None }
+        Self { among, purposes: None, site: None, group: false, standing: None, from: None }
     }
 
     fn processing(id: &str) -> Self {
@@ -248,7 +252,8 @@ fn inside(id: &str, view: View<'_>, narrow: impl FnOnce(Part) -> Part) -> Scope 
     Scope::part(narrow(Part::of(Among::Experiment { id: id.to_owned(), processing })))
 }
 
-/// A site's own accesses; and those shown to a site that is not enrolled, whose finding
+/// A site's own accesses; those about a group, which may give away what is known of another
+/// site than the one they are shown to; and those shown to a site that is not enrolled, whose finding
 /// names every enrolment.
 fn sites<'a>(
     id: &str,
@@ -260,14 +265,16 @@ fn sites<'a>(
         let site = SiteName { id: site.id.clone(), siret: site.siret.clone() };
         scope.parts.extend(inside(id, view, |p| Part { site: Some(site), ..p }).parts);
     }
+    scope.parts.extend(inside(id, view, |p| Part { group: true, ..p }).parts);
     scope.parts.extend(inside(id, view, |p| p.standing("OUTSIDE-EXPERIMENT-SCOPE")).parts);
     scope
 }
 
 /// Accesses about the persons erased, and those to a processing for which one of them had
-/// agreed or objected: nobody can be told apart from that person any more.
+/// agreed or objected: nobody can be told apart from that person any more. A number erased
+/// leaves open what is found of groups, and that is then as recorded.
 fn erased(digests: &[String], view: View<'_>) -> Scope {
-    let mut parts = Vec::new();
+    let mut parts = vec![Part::of(Among::ChangedGroups)];
     for (id, processing) in view.register().processings() {
         let said = processing.agreements.iter().chain(&processing.objections);
         let erased = said.filter(|fact| {

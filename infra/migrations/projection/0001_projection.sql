@@ -66,6 +66,7 @@ CREATE TABLE accesses (
     contested   INTEGER,          -- position of the first contestation
     cited       INTEGER,          -- what it cites as its basis
     forgotten   INTEGER NOT NULL, -- 1: about an individual whose reference was erased
+    cohort      INTEGER NOT NULL, -- 1: about a group
     now_outcome INTEGER NOT NULL, -- of the verdict as known at `progress.size`
     now_since   INTEGER NOT NULL, -- position of the entry since which that is the answer
     now_verdict TEXT,             -- that verdict, as JSON; NULL = as recorded
@@ -79,6 +80,7 @@ CREATE INDEX accesses_by_scope
 CREATE INDEX accesses_by_experiment ON accesses (experiment) WHERE experiment IS NOT NULL;
 CREATE INDEX accesses_by_cited ON accesses (cited) WHERE cited IS NOT NULL;
 CREATE INDEX accesses_forgotten ON accesses (processing) WHERE forgotten = 1;
+CREATE INDEX accesses_of_groups ON accesses (cohort) WHERE cohort = 1;
 CREATE INDEX accesses_by_now ON accesses (now_outcome);
 
 -- Every finding an access has had, from the entry that brought it to the one that took it

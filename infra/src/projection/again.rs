@@ -303,6 +303,10 @@ fn queries(words: &Words, part: &Part, before: u64) -> Vec<(String, Option<Value
                 Some(positions.into()),
             ));
         }
+        Among::ChangedGroups => sources.push((
+            format!("{of_groups} AND (a.now_verdict IS NOT NULL OR a.changed_by IS NOT NULL)"),
+            None,
+        )),
         Among::Citing(texts) => {
             for cited in texts.iter().filter_map(|text| find(Facet::Cited, text)) {
                 sources.push((format!("accesses a WHERE a.cited = {cited}"), None));
@@ -343,6 +347,9 @@ fn queries(words: &Words, part: &Part, before: u64) -> Vec<(String, Option<Value
         let by_siret = site.siret.as_deref().map_or(0, |siret| id(Facet::Site, siret));
         sources = vec![listed(by_id), listed(by_siret)];
         conditions.push(format!("(a.site = {by_id} OR a.siret = {by_siret})"));
+    }
+    if part.group {
+        sources = vec![(of_groups.to_owned(), None)];
     }
     if let Some(code) = part.standing {
         let code = id(Facet::Finding, code);

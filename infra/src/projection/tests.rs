@@ -357,6 +357,15 @@ impl Court {
                     body["subjects"] = people.into();
                 } else {
                     body["cohort"] = json!({"units": [], "cells": [], "members": people});
+                    if seed > 24 {
+                        let units = json!([format!("site-{}", seed % 4)]);
+                        body["cohort"]["cells"] = json!([{
+                            "units": units.clone(), "categories": ["ABS-FACT"],
+                            "value": seed % 17, "unit": "persons", "suppressed": false,
+                        }]);
+                        body["cohort"]["units"] = units;
+                        body["cohort"]["absentees"] = (seed % 19).into();
+                    }
                 }
                 self.file(iss, kind, date(d), "act", body).await
             }

@@ -186,7 +186,7 @@ fn write_access(
     connection
         .prepare_cached(
             "INSERT INTO accesses VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
-             ?13, ?14, ?15, ?16, ?17, ?18, NULL, ?19, ?20, ?15, ?1, NULL, NULL)",
+             ?13, ?14, ?15, ?16, ?17, ?18, NULL, ?19, ?20, ?21, ?15, ?1, NULL, NULL)",
         )?
         .execute(params![
             position,
@@ -209,6 +209,7 @@ fn write_access(
             listed(&bases),
             access.basis.reference.as_ref().map(|cited| words.id(Facet::Cited, cited)),
             access.subjects.iter().any(|subject| subject.value.is_none()),
+            access.cohort.is_some(),
         ])?;
     if let Some(verdict) = &filed.verdict {
         let codes: BTreeSet<&str> = verdict.findings.iter().map(|f| f.code.as_str()).collect();
