@@ -267,6 +267,7 @@ fn queries(words: &Words, part: &Part, before: u64) -> Vec<(String, Option<Value
     let from = part.from.map(|day: LegalDate| {
         format!("ifnull(a.latest, 9223372036854775807) >= {}", day_number(day))
     });
+    let of_groups = "accesses a INDEXED BY accesses_of_groups WHERE a.cohort = 1";
     // An index that leads to the accesses, and what they must satisfy.
     let mut sources: Vec<(String, Option<Value>)> = Vec::new();
     let mut conditions = vec![format!("a.position < {}", int(before))];
