@@ -4,6 +4,7 @@
 //! translates: texts into filings, questions into reads, refusals into status codes.
 
 pub mod affairs;
+mod charts;
 pub mod cli;
 pub mod client;
 pub mod config;
