@@ -10,6 +10,7 @@ pub mod client;
 pub mod config;
 pub mod http;
 pub mod log;
+pub mod oidc;
 pub mod replay;
 pub mod sign;
 pub mod words;

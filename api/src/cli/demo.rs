@@ -12,6 +12,7 @@ use super::serve::{Local, bind, default_address, told_to_stop};
 use crate::affairs::{self, Answer};
 use crate::client::Client;
 use crate::config::Limits;
+use crate::http::pages::signin::SignIn;
 use crate::http::tokens::Bearer;
 use crate::http::{App, queries, router};
 use crate::replay::{Case, ORIGIN, Report};
@@ -64,9 +65,15 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         say!("{}: {} entries, loaded before", args.data.display(), ledger.size());
         ledger
     };
-    let app = App::open(ledger.clone(), &args.data, Limits::default()).await?;
+    // Anybody who can reach the address could choose somebody to be.
+    let sign_in = match address.ip().is_loopback() {
+        true => SignIn::demonstration(),
+        false => SignIn::default(),
+    };
+    let app = App::open(ledger.clone(), &args.data, Limits::default(), sign_in).await?;
     introduce(&app, &format!("http://{address}")).await?;
-    let served = axum::serve(listener, router(app)).with_graceful_shutdown(told_to_stop()).await;
+    let routes = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, routes).with_graceful_shutdown(told_to_stop()).await;
     ledger.shutdown().await;
     served.map_err(|e| CliError::broken(format!("the server stopped: {e}"), "start it again"))
 }

@@ -18,6 +18,7 @@ pub mod pages;
 pub mod problem;
 pub mod queries;
 mod register;
+pub mod session;
 mod stats;
 mod subjects;
 pub mod tokens;
@@ -40,6 +41,7 @@ use greffe_infra::store::Fault;
 use tokio::task::JoinHandle;
 
 pub use extract::{Json, Known, Language, Params, Text};
+use pages::signin::SignIn;
 use problem::Problem;
 
 use crate::cli::CliError;
@@ -57,6 +59,9 @@ pub struct App {
     pub counters: health::Counters,
     pub quotas: judgements::Quotas,
     pub limits: Limits,
+    /// People signed in on pages.
+    pub sessions: session::Sessions,
+    pub sign_in: SignIn,
     /// Follows the ledger; ends with the app.
     follower: JoinHandle<()>,
 }
@@ -65,7 +70,12 @@ pub type Shared = Arc<App>;
 
 impl App {
     /// Serves a ledger whose projections are in `directory`, and keeps them up with it.
-    pub async fn open(ledger: Ledger, directory: &Path, limits: Limits) -> Result<Shared, Fault> {
+    pub async fn open(
+        ledger: Ledger,
+        directory: &Path,
+        limits: Limits,
+        sign_in: SignIn,
+    ) -> Result<Shared, Fault> {
         let projections = Arc::new(Projections::open(&directory.join(PROJECTIONS_FILE))?);
         let follower = tokio::spawn(Arc::clone(&projections).run(ledger.clone()));
         Ok(Arc::new(Self {
@@ -76,6 +86,8 @@ impl App {
             counters: health::Counters::default(),
             quotas: judgements::Quotas::default(),
             limits,
+            sessions: session::Sessions::new()?,
+            sign_in,
             follower,
         }))
     }
@@ -132,7 +144,7 @@ pub fn router(app: Shared) -> Router {
 
 /// The pages people open.
 fn page_routes() -> Router<Shared> {
-    use pages::{home, problems, register as shown};
+    use pages::{home, problems, register as shown, signin};
     Router::new()
         .route("/", get(home::home))
         .route("/search", get(shown::search))
@@ -145,6 +157,9 @@ fn page_routes() -> Router<Shared> {
         .route("/register/experiments/{*id}", get(shown::experiment))
         .route("/register/parties", get(shown::parties))
         .route("/register/parties/{*id}", get(shown::party))
+        .route("/signin", get(signin::page).post(signin::begin))
+        .route("/signin/callback", get(signin::callback))
+        .route("/signout", post(signin::end))
         .route("/problems", get(problems::all))
         .route("/problems/{code}", get(problems::one))
 }

@@ -8,6 +8,7 @@ mod field;
 pub mod home;
 pub mod problems;
 pub mod register;
+pub mod signin;
 mod timeline;
 
 use std::borrow::Cow;
@@ -27,7 +28,8 @@ use greffe_domain::vocabulary::CODELISTS;
 use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
-use super::{Language, queries};
+use super::session::{Person, Visitor};
+use super::{Language, Shared, queries};
 use crate::words::{self, Lang};
 
 /// The whole style, in every page: one round trip, and no jump when it arrives.
@@ -55,14 +57,39 @@ pub struct Frame {
     here: String,
     /// Whether the address names the language: it is then remembered.
     names_language: bool,
+    pub signed: Option<Signed>,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Frame {
+/// What the header says of whoever is signed in.
+#[derive(Debug, Clone)]
+pub struct Signed {
+    /// Who, in the reader's words.
+    pub who: String,
+    /// The part of the site that is theirs.
+    pub home: &'static str,
+    pub csrf: String,
+    pub demonstration: bool,
+}
+
+impl FromRequestParts<Shared> for Frame {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Language(lang) = Language::from_request_parts(parts, state).await?;
-        Ok(Self::new(lang, &parts.uri))
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Problem> {
+        let Language(lang) = Language::from_request_parts(parts, app).await?;
+        let Visitor(session) = Visitor::from_request_parts(parts, app).await?;
+        let mut frame = Self::new(lang, &parts.uri);
+        frame.signed = session.map(|session| Signed {
+            who: match &session.person {
+                Person::Citizen { .. } => frame.t("signed-citizen").into_owned(),
+                Person::Agent { party } => app.ledger.with_register(|r| {
+                    r.party(party).map_or_else(|| party.clone(), |p| p.name.clone())
+                }),
+            },
+            home: signin::home_of(app, &session.person),
+            csrf: session.csrf.clone(),
+            demonstration: session.demonstration,
+        });
+        Ok(frame)
     }
 }
 
@@ -77,7 +104,7 @@ impl Frame {
             here.push('?');
             here.push_str(&kept.join("&"));
         }
-        Self { lang, here, names_language }
+        Self { lang, here, names_language, signed: None }
     }
 
     /// This page in a language.
