@@ -42,7 +42,10 @@ home-affairs = The documented affairs
 home-finding-not-ruling = A finding of the register, not a ruling: “not evidenced” says that nothing recorded shows it, “contradicted” that something recorded shows the contrary.
 home-entry = Entry
 home-more = Further findings:
-home-changed-by = answer changed by entry
+home-changed-by = { $n ->
+    [one] answer changed by entry
+   *[other] answer changed by entries
+ }
 home-register-entry = Register entry
 home-head = The ledger’s head
 home-head-intro = Whoever keeps this head can later prove that an entry was removed or changed.

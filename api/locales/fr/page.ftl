@@ -42,7 +42,10 @@ home-affairs = Les affaires documentées
 home-finding-not-ruling = Constat du registre, pas un jugement : « non établi » dit que rien d’inscrit ne le montre, « contredit » que quelque chose d’inscrit montre le contraire.
 home-entry = Entrée
 home-more = Autres constats :
-home-changed-by = réponse changée par l’entrée
+home-changed-by = { $n ->
+    [one] réponse changée par l’entrée
+   *[other] réponse changée par les entrées
+ }
 home-register-entry = Fiche au registre
 home-head = L’état du registre
 home-head-intro = Qui garde cet état peut prouver plus tard qu’une inscription a été retirée ou modifiée.

@@ -4,5 +4,6 @@ mod faults;
 mod framework;
 mod refusals;
 mod rotation;
+mod rulebooks;
 mod support;
 mod writing;

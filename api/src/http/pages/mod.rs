@@ -154,8 +154,7 @@ impl Frame {
 
     /// A rule's plain sentence.
     pub fn reason(&self, code: &str) -> String {
-        queries::reason(code, &CURRENT)
-            .map_or_else(|| code.to_owned(), |(fr, en)| self.lang.pick(fr, en).to_owned())
+        queries::reason(code, &CURRENT, self.lang).unwrap_or_else(|| code.to_owned())
     }
 
     /// A slug in words where they are shipped, else as it stands without its hyphens.

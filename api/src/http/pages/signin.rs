@@ -149,7 +149,6 @@ pub async fn page(
     State(app): State<Shared>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     frame: Frame,
-    visitor: Visitor,
     params: Params,
 ) -> Result<Response, Problem> {
     params.only(&["then"])?;
