@@ -291,12 +291,12 @@ pub async fn end(
 /// Where somebody starts after signing in.
 pub fn home_of(app: &Shared, person: &Person) -> &'static str {
     match person {
-        Person::Citizen { .. } => "/me",
+        Person::Citizen { .. } => "/",
         Person::Agent { party } => {
             let is_regulator = app
                 .ledger
                 .with_register(|r| r.party(party).is_some_and(|p| p.has(Role::Regulator)));
-            if is_regulator { "/regulator" } else { "/controller" }
+            if is_regulator { "/register" } else { "/register/processings" }
         }
     }
 }
