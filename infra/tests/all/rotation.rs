@@ -126,6 +126,14 @@ async fn a_rotation_that_fails_in_any_way_can_be_made_again() {
     }
 }
 
+type Answer = tokio::task::JoinHandle<Result<Vec<greffe_infra::receipt::Receipt>, SubmitError>>;
+
+/// Submits, without waiting for the answer.
+async fn hand_in(ledger: &Ledger, text: String) -> Answer {
+    let ledger = ledger.clone();
+    tokio::spawn(async move { ledger.submit(&text).await })
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_decided_after_a_rotation_that_fails_is_signed_by_the_former_key() {
     for (failure, landed) in [(Failure::Lost, false), (Failure::None, true)] {
@@ -154,12 +162,9 @@ async fn what_was_decided_after_a_rotation_that_fails_is_signed_by_the_former_ke
         let lot = sign(serde_json::json!({
             "iss": "cnamts", "kind": "access.report", "body": bodies,
         }));
-        let submit = |text: String| {
-            let ledger = ledger.clone();
-            async move { tokio::spawn(async move { ledger.submit(&text).await }) }
-        };
-        let staged = store.until_looked_up(submit(lot.clone())).await;
-        let behind = store.until_looked_up(submit(sign(access("cnamts", "suivi", 1)))).await;
+        let staged = store.until_looked_up(hand_in(&ledger, lot.clone())).await;
+        let behind =
+            store.until_looked_up(hand_in(&ledger, sign(access("cnamts", "suivi", 1)))).await;
         store.fail_writes([failure]);
         store.open();
         assert_eq!(rotating.await.expect("no panic").is_ok(), landed);
