@@ -514,7 +514,13 @@ impl Register {
                 processing!(b.processing).opinions.push(fact);
             }
             Body::RecordConsultation(b) => {
-                about!(b.about).consultations.push(fact!(b.clone(), filed.evidence.is_formal()));
+                // Anybody may file one; an observer describes.
+                let acts = self
+                    .parties
+                    .get(&filed.iss)
+                    .is_some_and(|p| p.roles.iter().any(|role| *role != Role::Observer));
+                let formal = filed.evidence.is_formal() && acts;
+                about!(b.about).consultations.push(fact!(b.clone(), formal));
             }
             Body::FileAssessment(b) => {
                 let formal = self.is_formal(filed, Role::Controller, Some(&b.processing));

@@ -14,7 +14,7 @@ const OFTEN: u64 = 20;
 /// Asked of a generalisation, never of an access.
 const UNASKED: &[&str] = &["GENERALISATION-WITHOUT-EVALUATION", "GENERALISATION-CONDITION-UNMET"];
 /// Timelines in a run; the seeds are 0 and up.
-const TIMELINES: u64 = 2_000;
+const TIMELINES: u64 = 20_000;
 
 pub fn register_of(entries: &[Entry]) -> Register {
     let mut register = Register::new();

@@ -123,10 +123,6 @@ pub const YES: Open = Open { can: true, cannot: false };
 pub const NO: Open = Open { can: false, cannot: true };
 
 impl Open {
-    pub fn known(so: bool) -> Self {
-        if so { YES } else { NO }
-    }
-
     pub fn is_certain(self) -> bool {
         self.can && !self.cannot
     }
