@@ -1,12 +1,10 @@
 //! Formalities: was the processing filed with the authority as its regime required?
 
-use super::{
-    ALL, BEFORE_2018, Case, Findings, Fired, Group, Question, RGPD, Rule, regime, regime::Regime,
-    regime::Silence,
-};
+use super::regime::{self, AnswerRow, Regime, Silence};
+use super::{ALL, BEFORE_2018, Case, Findings, Fired, Group, Question, RGPD, Rule, starts};
 use crate::body::{FileFormality, ResidualRisk};
 use crate::date::{Certainty, Interval, LegalDate};
-use crate::register::{Fact, Processing, View};
+use crate::register::{Decision, Fact, Processing, View};
 use crate::verdict::Severity::{Blocking, Info, Major};
 use crate::vocabulary::FormalityKind;
 
@@ -250,22 +248,30 @@ pub enum Answer {
     Open,
 }
 
-/// The answer to a formality, for the purpose of the access and on its days.
-pub fn answer(q: &Question<'_>, filed: &FormalityFact) -> Answer {
-    let Some(awaited) = filed.data.kind.answer() else { return Answer::Given };
-    let decided = q.view.decisions_on(q.processing).any(|d| {
-        d.rendered.formal
-            && d.rendered.data.outcomes.iter().any(|o| o.purpose == q.access.purpose)
-            && match &d.rendered.data.formality {
+/// The answer to a formality, for the purpose of the access and on its days, and the
+/// decision that may have given another: one of a day that may be before the access or not.
+pub fn answer(q: &Question<'_>, filed: &FormalityFact) -> (Answer, Option<u64>) {
+    let Some(awaited) = filed.data.kind.answer() else { return (Answer::Given, None) };
+    let mut perhaps = None;
+    for Decision { rendered, .. } in q.view.decisions_on(q.processing) {
+        let answers = rendered.formal
+            && rendered.data.outcomes.iter().any(|o| o.purpose == q.access.purpose)
+            && match &rendered.data.formality {
                 Some(id) => *id == filed.data.formality,
                 // A decision that names no formality answers those filed before it.
-                None => filed.at.strictly_before(&d.rendered.at) != Certainty::No,
-            }
-            && d.rendered.at.strictly_before(&q.days) != Certainty::No
-    });
-    if decided {
-        return Answer::Given;
+                None => filed.at.strictly_before(&rendered.at) != Certainty::No,
+            };
+        match starts(rendered).strictly_before(&q.days) {
+            Certainty::Yes if answers => return (Answer::Given, None),
+            Certainty::Maybe if answers => perhaps = Some(rendered.position),
+            _ => {}
+        }
     }
+    (without_decision(q, filed, awaited), perhaps)
+}
+
+/// What silence makes of a formality on the days of the access.
+fn without_decision(q: &Question<'_>, filed: &FormalityFact, awaited: &AnswerRow) -> Answer {
     let Some(delay) = awaited.delay else { return Answer::Awaited };
     let (Some(first), Some(last)) = (filed.at.earliest, filed.at.latest) else {
         return Answer::Awaited;
@@ -296,29 +302,55 @@ fn past(end: LegalDate, days: &Interval) -> Certainty {
     Interval::day(end).over_before(days)
 }
 
-/// Formal formalities for the purpose, when all of them await an answer; else nothing.
-fn all_awaiting<'a>(q: &Question<'a>) -> Vec<(&'a FormalityFact, Answer)> {
-    let mut awaiting = Vec::new();
-    for (_, filed) in covering(q).filter(|(_, f)| f.formal) {
-        match answer(q, filed) {
-            Answer::Given => return Vec::new(),
-            answer => awaiting.push((filed, answer)),
+/// Formal formalities that the purpose rests on, when all of them await an answer.
+#[derive(Default)]
+struct Awaiting<'a> {
+    filed: Vec<(&'a FormalityFact, Answer)>,
+    /// Entries that have put an end to the wait, if they came before the access: decisions,
+    /// and formalities that need no answer.
+    perhaps_over: Vec<u64>,
+}
+
+impl<'a> Awaiting<'a> {
+    /// Empty when one of them certainly needed no answer, or had it.
+    fn of(q: &Question<'a>) -> Self {
+        let mut found = Self::default();
+        for (precedes, filed) in covering(q).filter(|(_, f)| f.formal) {
+            match answer(q, filed) {
+                (Answer::Given, _) if precedes == Certainty::Yes => return Self::default(),
+                (Answer::Given, _) => found.perhaps_over.push(filed.position),
+                (answer, perhaps) => {
+                    found.filed.push((filed, answer));
+                    found.perhaps_over.extend(perhaps);
+                }
+            }
         }
+        found
     }
-    awaiting
+
+    /// Fires for those of this answer, if there are any; uncertain when dates leave it open
+    /// whether anything was awaited.
+    fn fire(&self, wanted: Answer, fired: fn(Vec<u64>) -> Fired, out: &mut Findings) -> bool {
+        let fitting = self.filed.iter().filter(|(_, answer)| *answer == wanted);
+        let mut positions: Vec<u64> = fitting.map(|(f, _)| f.position).collect();
+        if positions.is_empty() {
+            return false;
+        }
+        out.fire(if self.perhaps_over.is_empty() {
+            fired(positions)
+        } else {
+            positions.extend(&self.perhaps_over);
+            Fired::dates_overlap(positions)
+        });
+        true
+    }
 }
 
 /// Fires when the purpose rests only on requests that no answer has met.
 pub fn fire_if_awaited(q: &Question<'_>, out: &mut Findings) {
-    let awaiting = all_awaiting(q);
-    let at = |wanted: Answer| -> Vec<u64> {
-        awaiting.iter().filter(|(_, a)| *a == wanted).map(|(f, _)| f.position).collect()
-    };
-    let awaited = at(Answer::Awaited);
-    if !awaited.is_empty() {
-        out.fire(Fired::contradicted(awaited));
-    } else if !at(Answer::Open).is_empty() {
-        out.fire(Fired::uncertain(at(Answer::Open)));
+    let awaiting = Awaiting::of(q);
+    if !awaiting.fire(Answer::Awaited, Fired::contradicted, out) {
+        awaiting.fire(Answer::Open, Fired::uncertain, out);
     }
 }
 
@@ -327,14 +359,7 @@ fn pending(q: &Question<'_>, out: &mut Findings) {
 }
 
 fn silence_rejected(q: &Question<'_>, out: &mut Findings) {
-    let rejected: Vec<u64> = all_awaiting(q)
-        .into_iter()
-        .filter(|(_, a)| *a == Answer::RejectedBySilence)
-        .map(|(f, _)| f.position)
-        .collect();
-    if !rejected.is_empty() {
-        out.fire(Fired::contradicted(rejected));
-    }
+    Awaiting::of(q).fire(Answer::RejectedBySilence, Fired::contradicted, out);
 }
 
 fn unknown(q: &Question<'_>, out: &mut Findings) {

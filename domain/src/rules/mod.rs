@@ -215,6 +215,11 @@ fn rulings_on<'a>(
     rulings
 }
 
+/// Days from one of which a decision took effect: the day it names, else its own.
+pub fn starts(rendered: &Fact<RenderDecision>) -> Interval {
+    rendered.data.effective_from.as_ref().map_or(rendered.at, |named| named.interval())
+}
+
 /// See [`Question::decisions`].
 fn decisions_in_force<'a>(
     case: &Case<'a>,
@@ -236,8 +241,7 @@ fn decisions_in_force<'a>(
             if voided {
                 return None;
             }
-            let from = rendered.data.effective_from.as_ref();
-            let starts = from.map_or(rendered.at, |e| e.interval());
+            let starts = starts(rendered);
             let precedes = starts.strictly_before(&case.days);
             (precedes != Certainty::No).then_some(InForceDecision {
                 decision,

@@ -206,32 +206,37 @@ fn not_declared(q: &Question<'_>, out: &mut Findings) {
     }
 }
 
+/// A request made again, and what became of it: see [`formality::answer`].
+type Resubmitted<'a> = (&'a Fact<FileFormality>, (Answer, Option<u64>));
+
 /// New requests on a purpose refused as it was submitted, filed after that refusal and not
 /// answered yet. One that silence rejected leaves the refusal the last answer.
-fn resubmitted<'a>(
-    q: &Question<'a>,
-    refusal: &InForceDecision<'_>,
-) -> Vec<(&'a Fact<FileFormality>, Answer)> {
+fn resubmitted<'a>(q: &Question<'a>, refusal: &InForceDecision<'_>) -> Vec<Resubmitted<'a>> {
     if refusal.outcome.outcome != *"REFUSED-AS-SUBMITTED" {
         return Vec::new();
     }
     formality::covering(q)
         .filter(|(_, f)| f.formal && refusal.rendered.at.strictly_before(&f.at) == Certainty::Yes)
         .map(|(_, f)| (f, formality::answer(q, f)))
-        .filter(|(_, answer)| matches!(answer, Answer::Awaited | Answer::Open))
+        .filter(|(_, (answer, _))| matches!(answer, Answer::Awaited | Answer::Open))
         .collect()
 }
 
 fn pending(q: &Question<'_>, out: &mut Findings) {
-    let Some(last) = q.decisions.last() else { return formality::fire_if_awaited(q, out) };
+    // As long as no decision certainly came before, the request may still be unanswered.
+    let certain = q.decisions.first().filter(|d| d.precedes == Certainty::Yes);
+    let Some(standing) = certain else { return formality::fire_if_awaited(q, out) };
     // Whatever else was filed, a purpose refused and asked for again has no answer yet.
-    let open = resubmitted(q, last);
+    let open = resubmitted(q, standing);
     let at = |wanted: Answer| -> Vec<u64> {
-        open.iter().filter(|(_, a)| *a == wanted).map(|(f, _)| f.position).collect()
+        open.iter().filter(|(_, (a, _))| *a == wanted).map(|(f, _)| f.position).collect()
     };
-    let awaited = at(Answer::Awaited);
-    if !awaited.is_empty() {
-        out.fire(Fired::contradicted(awaited));
+    let perhaps: Vec<u64> = open.iter().filter_map(|(_, (_, decision))| *decision).collect();
+    if !perhaps.is_empty() {
+        let filed = open.iter().map(|(f, _)| f.position);
+        out.fire(Fired::dates_overlap(filed.chain(perhaps).collect()));
+    } else if !at(Answer::Awaited).is_empty() {
+        out.fire(Fired::contradicted(at(Answer::Awaited)));
     } else if !open.is_empty() {
         out.fire(Fired::uncertain(at(Answer::Open)));
     }

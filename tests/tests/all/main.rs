@@ -6,6 +6,7 @@ mod architecture;
 mod canonical;
 #[path = "../recompute.rs"]
 mod recompute;
+mod rule_table;
 #[path = "../rules.rs"]
 mod rules;
 #[path = "../sd_jwt_oracle.rs"]
