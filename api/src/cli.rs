@@ -20,6 +20,7 @@ mod fsck;
 mod init;
 mod keygen;
 mod rebuild;
+mod receipt;
 mod replay;
 mod rotate;
 mod serve;
@@ -60,6 +61,8 @@ enum Command {
     File(file::Args),
     /// Ask whether an access would be covered; nothing is recorded.
     Check(check::Args),
+    /// Check a receipt offline: what was granted, for whom, until when.
+    Receipt(receipt::Args),
     /// Play case files and check what they expect.
     Replay(replay::Args),
     /// Ask who saw what, under which basis.
@@ -199,7 +202,7 @@ impl From<Refusal> for CliError {
         let fields: String = refusal
             .errors
             .iter()
-            .map(|e| format!("\n  {} {}: {}", e.pointer, e.code, e.detail))
+            .map(|e| format!("; {} {}: {}", e.pointer, e.code, e.detail))
             .collect();
         Self::no(
             format!("refused ({}): {}{fields}", refusal.code, refusal.detail),
@@ -254,14 +257,32 @@ pub fn progress(length: u64, what: &'static str) -> indicatif::ProgressBar {
     indicatif::ProgressBar::new(length).with_style(style).with_message(what)
 }
 
+/// A command line that was not understood, in two lines like every other error.
+fn misused(rendered: &str) -> CliError {
+    let (what, rest) = rendered.trim().split_once("\n\n").unwrap_or((rendered.trim(), ""));
+    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let what = one_line(what.strip_prefix("error: ").unwrap_or(what));
+    let tip = rest.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    let usage = rest.lines().find_map(|line| line.trim().strip_prefix("Usage: "));
+    match (tip, usage) {
+        (Some(tip), _) => CliError::broken(what, one_line(tip)),
+        (None, Some(usage)) => CliError::broken(what, format!("usage: {}", one_line(usage))),
+        (None, None) => CliError::broken(what, "see `greffe --help`"),
+    }
+}
+
 /// Runs the command line.
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers; anything else could not run.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            if !error.use_stderr() {
+                let _ = error.print();
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("{}", misused(&error.render().to_string()));
+            return ExitCode::from(2);
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -280,6 +301,7 @@ pub fn run() -> ExitCode {
             Command::Sign(args) => sign::run(args),
             Command::File(args) => blocking(|| file::run(args)).await,
             Command::Check(args) => blocking(|| check::run(args)).await,
+            Command::Receipt(args) => receipt::run(args),
             Command::Replay(args) => replay::run(args).await,
             Command::Ask(args) => ask::run(*args).await,
             Command::Export(args) => export::run(args).await,
@@ -309,10 +331,28 @@ pub async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     #[test]
     fn no_two_options_of_a_command_share_a_name() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_line_that_is_not_understood_is_answered_in_two_lines() {
+        for (args, what, advice) in [
+            (&["greffe", "serve", "--datta", "x"][..], "--datta", "--data"),
+            (&["greffe", "sign"], "were not provided", "usage: greffe sign"),
+            (&["greffe", "nothing"], "nothing", "greffe"),
+            (&["greffe", "serve", "--listen", "here"], "here", "--help"),
+            (&["greffe", "serve", "--data", "a", "--store", "b"], "cannot be used", "usage:"),
+        ] {
+            let Err(error) = super::Cli::try_parse_from(args) else { panic!("{args:?}") };
+            let text = super::misused(&error.render().to_string()).to_string();
+            assert_eq!(text.lines().count(), 2, "{text}");
+            let (first, second) = text.split_once('\n').expect("two lines");
+            assert!(first.contains(what), "{text}");
+            assert!(second.contains(advice), "{text}");
+        }
     }
 }

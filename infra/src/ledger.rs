@@ -8,21 +8,23 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 
+use greffe_domain::aggregate;
 use greffe_domain::body::{Access, Body};
 use greffe_domain::date::Timestamp;
 use greffe_domain::event::{At, ClockKind, Event, LedgerOpened};
 use greffe_domain::filing::{Disclosures, Filing, MAX_FILING_BYTES, UnverifiedFiling};
 use greffe_domain::identifier::{is_slug, valid_origin};
 use greffe_domain::key::{PublicKey, SecretKey};
-use greffe_domain::kind::{EventType, StreamType};
+use greffe_domain::kind::{EventType, Kind, StreamType};
 use greffe_domain::refusal::{Refusal, RefusalCode as C};
 use greffe_domain::register::Register;
-use greffe_domain::rules::{self, Case, Judgement};
+use greffe_domain::rules::{self, Case, Judgement, Rulebook};
 use greffe_domain::seal::{
-    Head as SignedHead, PendingEntry, Position, SealError, SealedEntry, StreamRef, TreeSize,
+    Head as SignedHead, Leaf, PendingEntry, Position, SealError, SealedEntry, StreamRef, TreeSize,
     check_entry, link,
 };
 use greffe_domain::subject::{self, Pivot, SubjectRef};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
@@ -79,6 +81,7 @@ struct Inner {
     origin: String,
     clock_kind: ClockKind,
     clock: Clock,
+    rulebook: &'static Rulebook,
     subject_secret: [u8; 32],
     published: Arc<Published>,
     jobs: RwLock<Option<mpsc::Sender<Job>>>,
@@ -164,8 +167,31 @@ impl Ledger {
         subject_secret: [u8; 32],
         keys: Option<KeyStore>,
     ) -> Result<Self, OpenError> {
+        Self::start_under(rules::VERSIONS, store, clock, key, subject_secret, keys).await
+    }
+
+    /// The same with other rulebooks than this build's.
+    ///
+    /// `rulebooks`: in the order they came into force, at least one; new entries are judged
+    /// under the last. Errors: `NewerSchema` when the ledger's last entry names none of
+    /// them, for a ledger never goes back to earlier rules (ADR 0025).
+    pub async fn start_under(
+        rulebooks: &[&'static Rulebook],
+        store: Arc<dyn Store>,
+        clock: Clock,
+        key: SecretKey,
+        subject_secret: [u8; 32],
+        keys: Option<KeyStore>,
+    ) -> Result<Self, OpenError> {
+        let rulebook = *rulebooks.last().expect("a ledger is opened under at least one rulebook");
         let loaded = load(&*store).await?;
-        check_head(&*store, &loaded.register, loaded.head).await?;
+        let last = check_head(&*store, &loaded.register, loaded.head).await?;
+        if !rulebooks.iter().any(|known| known.version == last.rulebook) {
+            let on = format!("the entry at position {}", last.position);
+            return Err(Fault::new(FaultKind::NewerSchema, "go on with the ledger", on)
+                .because(format!("its rules are those of {}", last.rulebook))
+                .into());
+        }
         let named = loaded.register.ledger_key(loaded.head.size.0);
         if named != Some(key.public()) {
             let named = named.map_or("none", |k| k.kid()).to_owned();
@@ -189,7 +215,7 @@ impl Ledger {
             Arc::clone(&store),
             clock.clone(),
             key,
-            &rules::CURRENT,
+            rulebook,
             loaded,
             Arc::clone(&published),
             jobs,
@@ -211,6 +237,7 @@ impl Ledger {
                 origin,
                 clock_kind,
                 clock,
+                rulebook,
                 subject_secret,
                 published,
                 jobs: RwLock::new(Some(sender)),
@@ -320,14 +347,20 @@ impl Ledger {
 
     /// Records several filings, all or none, in order.
     pub async fn submit_all(&self, texts: &[String]) -> Result<Vec<Receipt>, SubmitError> {
+        let lines: Vec<(usize, &str)> = (1..).zip(texts.iter().map(String::as_str)).collect();
+        self.submit_lines(&lines).await
+    }
+
+    /// The same, each text with the number that a refusal calls it by.
+    pub async fn submit_lines(&self, texts: &[(usize, &str)]) -> Result<Vec<Receipt>, SubmitError> {
         let mut filings = Vec::with_capacity(texts.len());
         // A later filing may be signed with a key that an earlier one of the same lot enrols.
         let mut enrolled = HashMap::new();
-        for (line, text) in texts.iter().enumerate() {
+        for &(line, text) in texts {
             let filing =
                 self.read_filing_knowing(text, &enrolled).await.map_err(|mut refusal| {
-                    refusal.detail.fr = format!("ligne {} : {}", line + 1, refusal.detail.fr);
-                    refusal.detail.en = format!("line {}: {}", line + 1, refusal.detail.en);
+                    refusal.detail.fr = format!("ligne {line} : {}", refusal.detail.fr);
+                    refusal.detail.en = format!("line {line}: {}", refusal.detail.en);
                     refusal
                 })?;
             for item in &filing.items {
@@ -381,19 +414,45 @@ impl Ledger {
         })
     }
 
-    /// Judges an access as if it were recorded next; nothing is.
+    /// Answers what recording an access now would: the event and its verdict, or the refusal.
     ///
-    /// `known_at`: the tree size to know; `None` = now.
+    /// `kind`: `access.request` or `access.report`. `signed`: the body as its author would
+    /// sign it, digests in place. Nothing is recorded. The day is the ledger's now.
+    pub fn try_access(
+        &self,
+        kind: Kind,
+        iss: &str,
+        signed: &Value,
+        access: &Access,
+        at: &At,
+    ) -> Result<(EventType, Judgement), Refusal> {
+        let now = self.now();
+        self.with_register(|register| {
+            aggregate::may_record_access(kind, iss, signed, access, register)?;
+            let position = register.size();
+            let days = at.valid_days(now.date());
+            let case = Case { access, days, recorded: Some((position, now)) };
+            let view = register.view(position);
+            let judgement = rules::judge(self.inner.rulebook, &case, view)
+                .expect("an access to a processing the register does not hold was refused");
+            Ok((aggregate::access_event(kind, &judgement.verdict), judgement))
+        })
+    }
+
+    /// Judges an access as the register was known at `known_at`; nothing is recorded.
+    ///
+    /// Whether anybody may file it is not asked: the past is not recorded again.
     pub fn judge(
         &self,
         access: &Access,
         at: &At,
-        known_at: Option<TreeSize>,
+        known_at: TreeSize,
     ) -> Result<Judgement, Refusal> {
         let days = at.valid_days(self.now().date());
         self.with_register(|register| {
-            let view = register.view(known_at.map_or(register.size(), |s| s.0));
-            rules::judge(&rules::CURRENT, &Case { access, days, recorded: None }, view)
+            let view = register.view(known_at.0);
+            let case = Case { access, days, recorded: None };
+            rules::judge(self.inner.rulebook, &case, view)
         })
         .ok_or_else(|| {
             Refusal::at(
@@ -484,7 +543,7 @@ async fn current_kid(store: &dyn Store) -> Result<String, OpenError> {
     let missing = || Fault::new(FaultKind::Missing, "find the ledger's key", "position 0");
     let rows = store.entries_of_types(&[StreamType::Ledger], Position(0), 10_000).await?;
     let last = rows.last().ok_or_else(missing)?;
-    let leaf = greffe_domain::seal::Leaf::parse(&last.sealed.leaf)
+    let leaf = Leaf::parse(&last.sealed.leaf)
         .map_err(|e| OpenError::Unsound { position: last.position, reason: e.into() })?;
     let kid = match Event::read(&leaf.event) {
         Ok(Event::LedgerOpened(opened)) => opened.ledger_key.kid().to_owned(),
@@ -495,7 +554,7 @@ async fn current_kid(store: &dyn Store) -> Result<String, OpenError> {
 }
 
 /// The last entry must be sound before anything is signed after it.
-async fn check_head(store: &dyn Store, register: &Register, head: Head) -> Result<(), OpenError> {
+async fn check_head(store: &dyn Store, register: &Register, head: Head) -> Result<Leaf, OpenError> {
     let Some(last) = head.size.0.checked_sub(1).map(Position) else {
         return Err(Fault::new(FaultKind::Missing, "open the ledger", "position 0").into());
     };
@@ -511,8 +570,7 @@ async fn check_head(store: &dyn Store, register: &Register, head: Head) -> Resul
     let row = rows.last().expect("one or two rows");
     let unsound = |reason| OpenError::Unsound { position: last, reason };
     let key = register.ledger_key(last.0).ok_or_else(|| unsound(SealError::Member("key")))?;
-    check_entry(register.origin(), last, &prev, &row.sealed, key).map_err(unsound)?;
-    Ok(())
+    check_entry(register.origin(), last, &prev, &row.sealed, key).map_err(unsound)
 }
 
 fn stopped() -> SubmitError {

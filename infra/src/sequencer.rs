@@ -11,22 +11,23 @@
 //! knows whether the batch landed; an append that finds another head makes it read-only for
 //! good, because somebody else writes this ledger.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, RwLock};
 
 use greffe_domain::body::Body;
 use greffe_domain::command::{Command, Context, KnownAccess, named_accesses, stream_of};
 use greffe_domain::date::{LegalDate, Timestamp};
 use greffe_domain::encoding::{Hash32, base64url_decode};
-use greffe_domain::event::{At, ClockKind, Event};
+use greffe_domain::event::{ClockKind, Event};
 use greffe_domain::filing::{Filing, check_issue_time};
 use greffe_domain::key::SecretKey;
 use greffe_domain::kind::{EventType, StreamType};
 use greffe_domain::refusal::{Refusal, RefusalCode as C};
 use greffe_domain::register::Register;
 use greffe_domain::rules::{self, Case, Rulebook};
+use greffe_domain::sdjwt::Disclosure;
 use greffe_domain::seal::{
-    FilingRef, PendingEntry, Position, SealedEntry, StreamRef, entry_text, link,
+    FilingRef, Leaf, PendingEntry, Position, SealedEntry, StreamRef, entry_text, link,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -149,7 +150,8 @@ pub struct Loaded {
     pub last_time: Timestamp,
 }
 
-/// Reads a ledger's state: every entry but the accesses.
+/// Reads a ledger's state: every entry but the accesses, and of these what was disclosed
+/// about groups, which weighs on what is disclosed next.
 pub async fn load(store: &dyn Store) -> Result<Loaded, Fault> {
     const FOLDED: [StreamType; 9] = [
         StreamType::Ledger,
@@ -166,17 +168,25 @@ pub async fn load(store: &dyn Store) -> Result<Loaded, Fault> {
     let commands = Commands::default();
     let mut register = Register::new();
     let mut from = Position(0);
+    let mut groups = GroupDisclosures::new(store);
     loop {
         let rows = store.entries_of_types(&FOLDED, from, RELOAD_ENTRIES).await?;
         let Some(last) = rows.last() else { break };
         from = last.position.tree_size().next();
         for row in rows {
+            groups.fold_until(row.position, &mut register).await?;
             let event = read_event(store, &row).await?;
             commands.staging().restore(row.stream.kind, &row.stream.id, &event);
             register.apply(row.position.0, row.time, &event);
         }
     }
+    groups.fold_until(head.size.next(), &mut register).await?;
     register.advance(head.size.0);
+    // A number that was lost, and not erased, would let through what it should stop.
+    if let Some(position) = register.withheld_numbers().first() {
+        let why = "the disclosure of its number of absentees is missing, and no entry erases it";
+        return Err(corrupt("read what was disclosed", Position(*position), why));
+    }
     let last_time = match head.size.0.checked_sub(1) {
         None => Timestamp::from_micros(i64::MIN),
         Some(last) => match store.entry(Position(last)).await? {
@@ -187,16 +197,73 @@ pub async fn load(store: &dyn Store) -> Result<Loaded, Fault> {
     Ok(Loaded { register, commands, head, last_time })
 }
 
+fn read_leaf(row: &EntryRow) -> Result<Leaf, Fault> {
+    Leaf::parse(&row.sealed.leaf).map_err(|e| corrupt("read a leaf", row.position, &e.to_string()))
+}
+
+/// The accesses about groups, read in order beside the rest.
+struct GroupDisclosures<'a> {
+    store: &'a dyn Store,
+    /// Read and not folded yet.
+    ahead: VecDeque<(Position, Timestamp, Event)>,
+    /// Where the next page starts; `None` after the last.
+    from: Option<Position>,
+}
+
+impl<'a> GroupDisclosures<'a> {
+    fn new(store: &'a dyn Store) -> Self {
+        Self { store, ahead: VecDeque::new(), from: Some(Position(0)) }
+    }
+
+    /// Folds those before a position.
+    async fn fold_until(&mut self, until: Position, into: &mut Register) -> Result<(), Fault> {
+        loop {
+            if self.ahead.is_empty() {
+                self.read_page().await?;
+            }
+            match self.ahead.pop_front() {
+                Some((position, time, event)) if position < until => {
+                    into.apply(position.0, time, &event);
+                }
+                Some(later) => {
+                    self.ahead.push_front(later);
+                    return Ok(());
+                }
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn read_page(&mut self) -> Result<(), Fault> {
+        let Some(from) = self.from else { return Ok(()) };
+        let rows = self.store.group_disclosures(from, RELOAD_ENTRIES).await?;
+        self.from = rows.last().map(|last| last.position.tree_size().next());
+        let positions: Vec<Position> = rows.iter().map(|row| row.position).collect();
+        let kept = self.store.disclosures_at(&positions).await?;
+        let mut kept = kept.iter().peekable();
+        for row in rows {
+            let mut disclosures = Vec::new();
+            while let Some(disclosure) = kept.next_if(|d| d.position <= row.position) {
+                disclosures.extend(Disclosure::parse(&disclosure.encoded).ok());
+            }
+            let leaf = read_leaf(&row)?;
+            let event = Event::read_disclosed(&leaf.event, &disclosures)
+                .map_err(|e| corrupt("read an event", row.position, &e.to_string()))?;
+            self.ahead.push_back((row.position, row.time, event));
+        }
+        Ok(())
+    }
+}
+
 /// The event of a row, with the disclosures that rules look at.
 async fn read_event(store: &dyn Store, row: &EntryRow) -> Result<Event, Fault> {
-    let leaf = greffe_domain::seal::Leaf::parse(&row.sealed.leaf)
-        .map_err(|e| corrupt("read a leaf", row.position, &e.to_string()))?;
+    let leaf = read_leaf(row)?;
     let disclosures = match row.event_type {
         EventType::SubjectAgreed | EventType::SubjectObjected => store
             .disclosures_at(&[row.position])
             .await?
             .iter()
-            .filter_map(|d| greffe_domain::sdjwt::Disclosure::parse(&d.encoded).ok())
+            .filter_map(|d| Disclosure::parse(&d.encoded).ok())
             .collect(),
         _ => Vec::new(),
     };
@@ -448,9 +515,8 @@ impl Sequencer {
             .collect();
         let index = u32::try_from(item).expect("a filing has at most 1,000 items");
         let reference = FilingRef { digest: filing.digest, item: index };
-        let event_type = staged.event.event_type();
-        let valid_until =
-            valid_until(&body, event_type, &filing.at, position, time, &self.register);
+        let version = self.rulebook.version;
+        let valid_until = valid_until(&staged.event, version, position, time, &self.register);
         let mut linked = self.link_entry(staged, Some(reference), time)?;
         linked.disclosures = disclosures;
         linked.valid_until = valid_until;
@@ -841,10 +907,9 @@ pub async fn receipt_of(
     row: EntryRow,
 ) -> Result<Receipt, Fault> {
     let event = read_event(store, &row).await?;
+    let rulebook = read_leaf(&row)?.rulebook;
     let register = register.read().expect("no writer panics with this lock");
-    let valid_until = event.filed().and_then(|filed| {
-        valid_until(&filed.body, filed.event_type, &filed.at, row.position, row.time, &register)
-    });
+    let valid_until = valid_until(&event, &rulebook, row.position, row.time, &register);
     Ok(Receipt {
         origin: register.origin().to_owned(),
         position: row.position,
@@ -861,17 +926,18 @@ pub async fn receipt_of(
 
 /// Last day on which an access may be served, if it was granted with a term.
 fn valid_until(
-    body: &Body,
-    event_type: EventType,
-    at: &At,
+    event: &Event,
+    rulebook: &str,
     position: Position,
     time: Timestamp,
     register: &Register,
 ) -> Option<LegalDate> {
-    let (Body::RequestAccess(access), EventType::AccessGranted) = (body, event_type) else {
-        return None;
-    };
-    let days = at.valid_days(time.date());
+    let filed = event.filed().filter(|filed| filed.event_type == EventType::AccessGranted)?;
+    if Rulebook::by_version(rulebook).is_none_or(|rulebook| rulebook.states_term) {
+        return filed.verdict.as_ref()?.valid_until;
+    }
+    let Body::RequestAccess(access) = &*filed.body else { return None };
+    let days = filed.at.valid_days(time.date());
     let case = Case { access, days, recorded: Some((position.0, time)) };
     rules::valid_until(&case, register.view(position.0))
 }

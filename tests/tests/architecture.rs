@@ -277,11 +277,13 @@ fn verdict() -> Verdict {
             evidence: Evidence::Uncertain,
             positions: vec![4, 9],
             rests_on: vec!["AKIgV6XTdw2ipXK4htSrk4jKYiOmxEN0M_bPrAAJbw0".to_owned()],
+            cells: Vec::new(),
             source: "Loi 78-17 (2004) art. 38 ; RGPD art. 21".to_owned(),
         }],
         basis: vec![2, 3],
         regime: "LIL-2004".to_owned(),
         judged_at: 12,
+        valid_until: None,
     }
 }
 

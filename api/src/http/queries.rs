@@ -136,6 +136,7 @@ pub fn judge_again(recorded: &Recorded<'_>, view: View<'_>) -> Verdict {
         verdict.findings.extend(kept);
         verdict.findings.sort_by(|a, b| (a.code, &a.positions).cmp(&(b.code, &b.positions)));
         verdict.verdict = rules::conclude(&CURRENT, &verdict.findings);
+        verdict.valid_until = verdict.valid_until.filter(|_| verdict.verdict.is_covered());
     }
     verdict
 }

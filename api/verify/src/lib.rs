@@ -3,8 +3,8 @@
 //! `lines → Line (on all cores) → Ledger (in order) → Report`. It is given the ledger's name
 //! and first key (`Trust`) and nothing else, and checks every claim an export makes
 //! (`docs/format.md` §5), every access judged again included. It opens no socket. Memory:
-//! the register, one filing, a thousand lines or two, and a few bytes for each filing and
-//! each disclosure (`seen.rs`), for one filing or value may not come twice.
+//! the register, one filing, a thousand lines or two, and a buffer of fixed size of what may
+//! not come twice; what it cannot hold goes to temporary files (`seen.rs`).
 
 mod ledger;
 mod line;
@@ -12,21 +12,23 @@ mod reason;
 mod rejudge;
 mod report;
 mod seen;
-mod trust;
 
 use std::io::{BufRead, Read};
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use greffe_domain::rules::{self, Rulebook};
 use greffe_domain::seal::Position;
 
 use ledger::Ledger;
 use line::{KnownKeys, Line, MAX_LINE_BYTES};
+use seen::Seen;
 
+pub use greffe_domain::trust::{Trust, TrustError};
 pub use reason::{Failure, Reason};
 pub use report::Report;
-pub use trust::{Trust, TrustError};
 
 /// Lines and bytes read ahead of the serial half.
 const CHUNK_LINES: usize = 1024;
@@ -34,10 +36,54 @@ const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 /// Lines that a core takes at a time.
 const BLOCK_LINES: usize = 16;
 
+/// What a check may take of the machine.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Filings, disclosures and erased digests kept in memory, 32 bytes each.
+    pub records: usize,
+    /// Where those that are more go, in files that are gone when they are closed.
+    pub scratch: PathBuf,
+}
+
+impl Default for Limits {
+    /// 16 MiB, and the system's directory for temporary files.
+    fn default() -> Self {
+        Self { records: 1 << 19, scratch: std::env::temp_dir() }
+    }
+}
+
 /// Checks an export. Returns what it holds, or the first failure in the order of its lines.
 pub fn verify(reader: impl BufRead, trust: &Trust) -> Result<Report, Failure> {
+    check(reader, trust, rules::VERSIONS, &Limits::default())
+}
+
+/// The same, within other limits.
+pub fn verify_within(
+    reader: impl BufRead,
+    trust: &Trust,
+    limits: &Limits,
+) -> Result<Report, Failure> {
+    check(reader, trust, rules::VERSIONS, limits)
+}
+
+/// The same with other rulebooks than this build's, in the order they came into force.
+pub fn verify_under(
+    reader: impl BufRead,
+    trust: &Trust,
+    rulebooks: &[&'static Rulebook],
+) -> Result<Report, Failure> {
+    check(reader, trust, rulebooks, &Limits::default())
+}
+
+fn check(
+    reader: impl BufRead,
+    trust: &Trust,
+    rulebooks: &[&'static Rulebook],
+    limits: &Limits,
+) -> Result<Report, Failure> {
     let mut chunks = Chunks { reader, lines: 0, entries: 0 };
-    let mut ledger = Ledger::new(trust);
+    let seen = Seen::new(limits.records, &limits.scratch);
+    let mut ledger = Ledger::new(trust, rulebooks, seen);
     let mut chunk = chunks.read();
     if !chunk.lines().any(line::is_recognisable) {
         return Err(match chunk.end {
@@ -63,16 +109,19 @@ pub fn verify(reader: impl BufRead, trust: &Trust) -> Result<Report, Failure> {
             });
             (folded, parsed)
         });
-        folded?;
+        if let Err(failure) = folded {
+            return Err(ledger.first_failure(failure));
+        }
         match (next, parsed) {
             (Some(next), Some(parsed)) => (chunk, lines) = (next, parsed),
             _ => break,
         }
     }
     match chunk.end {
-        Some(End::Unreadable(why)) => Err(Failure::CannotJudge(why)),
+        Some(End::Unreadable(why)) => Err(ledger.first_failure(Failure::CannotJudge(why))),
         Some(End::LineTooLong) => {
-            Err(ledger.broken(chunks.lines + 1, Reason::LineTooLong(MAX_LINE_BYTES)))
+            let found = ledger.broken(chunks.lines + 1, Reason::LineTooLong(MAX_LINE_BYTES));
+            Err(ledger.first_failure(found))
         }
         Some(End::OfFile) | None => ledger.finish(chunks.lines),
     }

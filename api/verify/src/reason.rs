@@ -37,6 +37,8 @@ pub enum Reason {
     NoAccess(String),
     #[error("the rulebook `{0}` is not one this verifier knows")]
     Rulebook(String),
+    #[error("the rulebook goes back, from `{before}` to `{found}`")]
+    RulebookWentBack { before: &'static str, found: String },
     #[error("the event is not written as this ledger writes its own events")]
     OwnEvent,
 
@@ -126,4 +128,7 @@ pub enum Failure {
     /// Nothing can be said of it.
     #[error("cannot judge: {0}")]
     CannotJudge(String),
+    /// No temporary file, for what memory is not to hold.
+    #[error("cannot judge: a temporary file could not be written or read: {0}")]
+    NoScratch(#[source] std::io::Error),
 }

@@ -13,7 +13,10 @@ pub mod generalise;
 pub mod information;
 pub mod purpose;
 pub mod regime;
+pub mod statistics;
 pub mod time;
+
+use std::cell::OnceCell;
 
 use crate::body::{
     Access, Declaration, FileFormality, PurposeOutcome, RecordRuling, RecordStatement,
@@ -22,9 +25,10 @@ use crate::body::{
 use crate::date::{Certainty, Interval, LegalDate, Timestamp};
 use crate::kind::StreamType;
 use crate::register::{AboutView, Decision, Experiment, Fact, InForce, Processing, View, in_force};
-use crate::verdict::{Evidence, Finding, Outcome, Severity, Verdict};
+use crate::verdict::{Evidence, Finding, Involved, Outcome, Severity, Verdict};
 use crate::vocabulary::RuleCode;
 use regime::{Regime, ToCheck};
+use statistics::{Statistics, Thresholds};
 
 /// One rule of the rulebook.
 pub struct Rule {
@@ -55,6 +59,7 @@ pub enum Group {
     Experiment,
     Information,
     Time,
+    Statistics,
 }
 
 /// Regimes in which a rule that follows from all of them runs.
@@ -68,18 +73,44 @@ pub const RGPD: &[Regime] = &[Regime::Rgpd2018];
 pub struct Rulebook {
     pub version: &'static str,
     pub rules: &'static [&'static [Rule]],
+    /// Whether a covered verdict states its term, `Verdict::valid_until` (ADR 0024).
+    pub states_term: bool,
+    pub thresholds: &'static Thresholds,
 }
+
+/// The first rules: before disclosures to one employer were held against each other. Their
+/// verdicts state no term: it stood in the receipt alone, where nothing signed it.
+pub static FIRST: Rulebook = Rulebook {
+    version: "2026-11-21",
+    rules: &[formality::RULES, purpose::RULES, experiment::RULES, information::RULES, time::RULES],
+    states_term: false,
+    thresholds: &statistics::THRESHOLDS,
+};
 
 /// The current rules.
 pub static CURRENT: Rulebook = Rulebook {
-    version: "2026-11-21",
-    rules: &[formality::RULES, purpose::RULES, experiment::RULES, information::RULES, time::RULES],
+    version: "2026-11-25",
+    rules: &[
+        formality::RULES,
+        purpose::RULES,
+        experiment::RULES,
+        information::RULES,
+        time::RULES,
+        // After `DATE-UNCERTAIN`, which reads what those before it left open.
+        statistics::RULES,
+    ],
+    states_term: true,
+    thresholds: &statistics::THRESHOLDS,
 };
 
+/// Every version this build can judge by, in the order they came into force. A ledger is
+/// written under the last one, and never goes back to an earlier one (ADR 0025).
+pub static VERSIONS: &[&Rulebook] = &[&FIRST, &CURRENT];
+
 impl Rulebook {
-    /// Every version this build can judge by.
+    /// One of [`VERSIONS`].
     pub fn by_version(version: &str) -> Option<&'static Rulebook> {
-        (version == CURRENT.version).then_some(&CURRENT)
+        VERSIONS.iter().copied().find(|rulebook| rulebook.version == version)
     }
 
     pub fn rules(&self) -> impl Iterator<Item = &'static Rule> {
@@ -128,11 +159,13 @@ pub struct Question<'a> {
     /// What else was filed about the processing, and about the experiment.
     pub about_processing: AboutView<'a>,
     pub about_experiment: Option<AboutView<'a>>,
+    pub thresholds: &'static Thresholds,
+    statistics: OnceCell<Option<Statistics<'a>>>,
 }
 
 impl<'a> Question<'a> {
     /// `None` when the processing is not in the register at that size.
-    pub fn new(case: &Case<'a>, view: View<'a>) -> Option<Self> {
+    pub fn new(rulebook: &Rulebook, case: &Case<'a>, view: View<'a>) -> Option<Self> {
         let processing = view.processing(&case.access.processing)?;
         let versions = view.known(&processing.versions);
         let formal = in_force(versions.iter().filter(|v| v.formal), &case.days);
@@ -170,7 +203,14 @@ impl<'a> Question<'a> {
             statements: statements.iter().flatten().flat_map(AboutView::statements).collect(),
             about_processing,
             about_experiment,
+            thresholds: rulebook.thresholds,
+            statistics: OnceCell::new(),
         })
+    }
+
+    /// What the disclosure of a group says of persons; `None` if it shows no cell.
+    pub fn statistics(&self) -> Option<&Statistics<'a>> {
+        self.statistics.get_or_init(|| Statistics::of(self, self.thresholds)).as_ref()
     }
 
     pub fn position(&self) -> Option<u64> {
@@ -301,6 +341,7 @@ pub struct Fired {
     evidence: Evidence,
     positions: Vec<u64>,
     rests_on: Vec<String>,
+    cells: Vec<Involved>,
     severity: Option<Severity>,
     dated: bool,
 }
@@ -309,7 +350,14 @@ impl Fired {
     fn new(evidence: Evidence, mut positions: Vec<u64>) -> Self {
         positions.sort_unstable();
         positions.dedup();
-        Self { evidence, positions, rests_on: Vec::new(), severity: None, dated: false }
+        Self {
+            evidence,
+            positions,
+            rests_on: Vec::new(),
+            cells: Vec::new(),
+            severity: None,
+            dated: false,
+        }
     }
 
     pub fn contradicted(positions: Vec<u64>) -> Self {
@@ -342,6 +390,12 @@ impl Fired {
         self.rests_on = digests;
         self
     }
+
+    /// Cells, published or derived, that it is about.
+    pub fn involving(mut self, cells: Vec<Involved>) -> Self {
+        self.cells = cells;
+        self
+    }
 }
 
 impl Findings {
@@ -356,6 +410,7 @@ impl Findings {
                 evidence: fired.evidence,
                 positions: fired.positions,
                 rests_on: fired.rests_on,
+                cells: fired.cells,
                 source: rule.source.to_owned(),
             },
             fired.dated,
@@ -398,6 +453,7 @@ impl Findings {
 }
 
 /// A verdict, and the rules that a missing disclosure left undecided.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
     pub verdict: Verdict,
     pub undecided: Vec<RuleCode>,
@@ -405,7 +461,7 @@ pub struct Judgement {
 
 /// Judges an access before the register as known at `view`. `None`: no such processing.
 pub fn judge(rulebook: &Rulebook, case: &Case<'_>, view: View<'_>) -> Option<Judgement> {
-    let question = Question::new(case, view)?;
+    let question = Question::new(rulebook, case, view)?;
     let mut findings = Findings::default();
     for rule in rulebook.rules().filter(|r| r.regimes.contains(&question.regime)) {
         findings.current = Some(rule);
@@ -416,13 +472,16 @@ pub fn judge(rulebook: &Rulebook, case: &Case<'_>, view: View<'_>) -> Option<Jud
     undecided.dedup();
     let mut found: Vec<Finding> = findings.found.into_iter().map(|(f, _)| f).collect();
     found.sort_by(|a, b| (a.code, &a.positions).cmp(&(b.code, &b.positions)));
+    let verdict = conclude(rulebook, &found);
+    let states_term = rulebook.states_term && verdict.is_covered();
     Some(Judgement {
         verdict: Verdict {
-            verdict: conclude(rulebook, &found),
+            verdict,
             findings: found,
             basis: basis(&question),
             regime: question.regime.as_str().to_owned(),
             judged_at: view.size(),
+            valid_until: if states_term { term(&question) } else { None },
         },
         undecided,
     })
@@ -449,10 +508,16 @@ pub fn conclude(rulebook: &Rulebook, findings: &[Finding]) -> Outcome {
     }
 }
 
-/// Last day on which a covered access may still be served: the earliest term of the
-/// decision and of the experiment it rests on. `None`: neither has one.
+/// Last day on which a covered access may still be served. `None`: it has no term.
+///
+/// For entries whose rulebook states no term; later ones have it in their verdict.
 pub fn valid_until(case: &Case<'_>, view: View<'_>) -> Option<LegalDate> {
-    let question = Question::new(case, view)?;
+    term(&Question::new(&CURRENT, case, view)?)
+}
+
+/// The earliest term of the decision and of the experiment that an access rests on.
+fn term(question: &Question<'_>) -> Option<LegalDate> {
+    let view = question.view;
     let decided =
         question.decisions.last().and_then(|d| d.rendered.data.until.as_ref()?.interval().latest);
     let experiment = question.experiment.and_then(|(_, experiment)| {

@@ -29,6 +29,12 @@ CREATE UNIQUE INDEX entries_by_stream ON entries (stream_type, stream_id, stream
 -- Start-up folds everything that is not of an access stream; accesses outnumber the rest.
 CREATE INDEX entries_of_register ON entries (position) WHERE stream_type <> 'access';
 
+-- And, among accesses, what was disclosed about groups of persons: what is disclosed next is
+-- held against it. The same condition as `EntryRow::discloses_group`.
+CREATE INDEX entries_about_groups ON entries (position)
+WHERE stream_type = 'access' AND event_type <> 'AccessDenied'
+AND instr(leaf, '"cohort":{') > 0;
+
 -- Filings by their first position, which an entry gives (`position - item`): rows arrive in
 -- order. Finding one by author and jti goes through `filing_keys`.
 CREATE TABLE filings (

@@ -2,7 +2,9 @@
 
 mod faults;
 mod framework;
+mod groups;
 mod refusals;
 mod rotation;
+mod rulebooks;
 mod support;
 mod writing;

@@ -4,6 +4,10 @@
 mod architecture;
 #[path = "../canonical.rs"]
 mod canonical;
+#[path = "../dry_run.rs"]
+mod dry_run;
+#[path = "../receipts.rs"]
+mod receipts;
 #[path = "../recompute.rs"]
 mod recompute;
 mod rule_table;
@@ -13,6 +17,8 @@ mod rules;
 mod sd_jwt_oracle;
 #[path = "../server/mod.rs"]
 mod server;
+#[path = "../statistics/mod.rs"]
+mod statistics;
 #[path = "../vectors.rs"]
 mod vectors;
 #[path = "../verify/mod.rs"]
