@@ -21,6 +21,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    pub const ALL: [Outcome; 4] =
+        [Self::Covered, Self::CoveredWithReservations, Self::NotCovered, Self::Undetermined];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Covered => "COVERED",
@@ -58,7 +61,9 @@ pub enum Evidence {
 }
 
 impl Severity {
-    fn as_str(self) -> &'static str {
+    pub const ALL: [Severity; 4] = [Self::Info, Self::Minor, Self::Major, Self::Blocking];
+
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Info => "INFO",
             Self::Minor => "MINOR",
@@ -69,7 +74,9 @@ impl Severity {
 }
 
 impl Evidence {
-    fn as_str(self) -> &'static str {
+    pub const ALL: [Evidence; 3] = [Self::Contradicted, Self::NotEvidenced, Self::Uncertain];
+
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Contradicted => "CONTRADICTED",
             Self::NotEvidenced => "NOT-EVIDENCED",

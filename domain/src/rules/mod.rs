@@ -7,6 +7,7 @@
 //!
 //! Source of the conclusion: `conclude`, in the order the house decided (ADR 0004).
 
+pub mod again;
 pub mod experiment;
 pub mod formality;
 pub mod generalise;
@@ -15,6 +16,7 @@ pub mod purpose;
 pub mod regime;
 pub mod statistics;
 pub mod time;
+pub mod touch;
 
 use std::cell::OnceCell;
 
