@@ -9,9 +9,9 @@ use greffe_domain::edtf::Edtf;
 use greffe_domain::encoding::base64url;
 use greffe_domain::event::{At, Event};
 use greffe_domain::key::simulated_party_key;
-use greffe_domain::kind::Kind;
+use greffe_domain::kind::{Kind, StreamType};
 use greffe_domain::register::Register;
-use greffe_domain::rules::{self, CURRENT, Case, Judgement, Rulebook};
+use greffe_domain::rules::{self, CURRENT, Case, Judgement, Rulebook, generalise};
 use greffe_domain::sdjwt::{self, Disclosure};
 use greffe_domain::verdict::{Evidence, Finding, Outcome};
 use serde_json::{Value, json};
@@ -334,6 +334,17 @@ impl Affair {
         let recorded = self.recorded.map(|(_, time)| (self.position(), time));
         let case = Case { access: &access, days, recorded };
         rules::judge(rulebook, &case, register.now()).expect("the processing is registered")
+    }
+
+    /// What stands in the way of generalising that experiment, or the processing, on the day.
+    pub fn obstacles(&self, experiment: Option<&str>) -> Vec<Finding> {
+        let days = Edtf::parse(&self.day).expect("a date").interval();
+        let (kind, id) = match experiment {
+            Some(id) => (StreamType::Experiment, id),
+            None => (StreamType::Processing, PROCESSING),
+        };
+        let register = self.register();
+        generalise::obstacles(register.now(), kind, id, &days).expect("it is registered")
     }
 
     pub fn verdict(&self) -> Outcome {

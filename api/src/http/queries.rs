@@ -206,8 +206,8 @@ pub fn reason(code: &str, rulebook: &Rulebook, lang: Lang) -> Option<String> {
     Some(match rule.to_check() {
         None => words.to_owned(),
         Some(open) => {
-            let mark = lang.pick("à vérifier :", "to be checked:");
-            format!("{words} ({mark} {})", lang.pick(open.fr, open.en))
+            let mark = lang.pick("À vérifier :", "To be checked:");
+            format!("{words} {mark} {}.", lang.pick(open.fr, open.en))
         }
     })
 }

@@ -12,6 +12,7 @@ mod oracle;
 mod receipts;
 #[path = "../recompute.rs"]
 mod recompute;
+mod rule_table;
 #[path = "../rules.rs"]
 mod rules;
 #[path = "../sd_jwt_oracle.rs"]

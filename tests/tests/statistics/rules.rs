@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 const PERIOD: &str = "2019-01/2019-12";
 
-fn cell(units: &[&str], categories: &[&str], unit: &str, value: Option<i64>) -> Value {
+pub(crate) fn cell(units: &[&str], categories: &[&str], unit: &str, value: Option<i64>) -> Value {
     let mut cell =
         json!({"units": units, "categories": categories, "unit": unit, "suppressed": false});
     if let Some(value) = value {
@@ -20,7 +20,7 @@ fn cell(units: &[&str], categories: &[&str], unit: &str, value: Option<i64>) -> 
     cell
 }
 
-fn suppressed(units: &[&str], categories: &[&str]) -> Value {
+pub(crate) fn suppressed(units: &[&str], categories: &[&str]) -> Value {
     let mut cell = cell(units, categories, "days", None);
     cell["suppressed"] = json!(true);
     cell
@@ -40,7 +40,7 @@ fn shown(units: &[&str], absentees: Option<i64>, cells: Vec<Value>) -> Value {
 }
 
 /// A sound affair whose access shows that.
-fn affair(units: &[&str], absentees: Option<i64>, cells: Vec<Value>) -> Affair {
+pub(crate) fn affair(units: &[&str], absentees: Option<i64>, cells: Vec<Value>) -> Affair {
     let access = shown(units, absentees, cells);
     Affair::of(2020).access(|a| *a = access.clone())
 }
@@ -53,7 +53,7 @@ fn after(earlier: &[Value], next: Value) -> Affair {
         .fold(base, |affair, body| affair.with(FUND, AccessReport, "2020-03-01", body.clone()))
 }
 
-fn rate(units: &[&str]) -> Value {
+pub(crate) fn rate(units: &[&str]) -> Value {
     cell(units, &["ABS-RATE"], "days", Some(500))
 }
 
@@ -143,7 +143,7 @@ fn secondary_suppression() {
 }
 
 /// A whole of `whole` absentees was shown; now a part of `part`.
-fn subtraction(whole: i64, part: i64) -> Affair {
+pub(crate) fn subtraction(whole: i64, part: i64) -> Affair {
     after(
         &[shown(&["a", "b"], Some(whole), vec![rate(&["a", "b"])])],
         shown(&["a"], Some(part), vec![rate(&["a"])]),
@@ -205,7 +205,7 @@ fn a_disclosure_made_later_does_not_weigh_on_an_earlier_one() {
     assert_eq!(affair.verdict(), Outcome::Covered);
 }
 
-fn experiment(affair: Affair, above: i64) -> Affair {
+pub(crate) fn experiment(affair: Affair, above: i64) -> Affair {
     affair
         .with(
             FUND,
@@ -219,7 +219,7 @@ fn experiment(affair: Affair, above: i64) -> Affair {
         .access(|a| a["experiment"] = json!("essai"))
 }
 
-fn enrol(affair: Affair, site: &str, headcount: i64) -> Affair {
+pub(crate) fn enrol(affair: Affair, site: &str, headcount: i64) -> Affair {
     affair.with(
         FUND,
         ExperimentEnrol,
