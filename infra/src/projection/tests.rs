@@ -35,6 +35,8 @@ struct Court {
     accesses: Vec<(u64, Vec<String>)>,
     /// Decisions rendered, `d-0` on.
     decisions: usize,
+    /// Digests of who agreed or objected.
+    said: Vec<String>,
 }
 
 impl Court {
@@ -53,7 +55,8 @@ impl Court {
         let ledger = Ledger::start(Arc::new(store), Clock::System, key, [7; 32], None)
             .await
             .expect("a ledger");
-        let mut court = Self { ledger, filed: 0, accesses: Vec::new(), decisions: 0 };
+        let mut court =
+            Self { ledger, filed: 0, accesses: Vec::new(), decisions: 0, said: Vec::new() };
         for (party, role) in [
             ("caisse-a", "controller"),
             ("caisse-b", "controller"),
@@ -107,6 +110,8 @@ impl Court {
         if matches!(kind, Kind::AccessReport | Kind::AccessRequest) {
             let digests = disclosures.iter().map(Disclosure::digest).collect();
             self.accesses.push((position, digests));
+        } else if matches!(kind, Kind::AgreementRecord | Kind::ObjectionRecord) {
+            self.said.extend(disclosures.iter().map(Disclosure::digest));
         }
         Ok(position)
     }
@@ -358,7 +363,7 @@ impl Court {
                 } else {
                     body["cohort"] = json!({"units": [], "cells": [], "members": people});
                     if seed > 24 {
-                        let units = json!([format!("site-{}", seed % 4)]);
+                        let units = json!([format!("site-{}", seed / 4 % 4)]);
                         body["cohort"]["cells"] = json!([{
                             "units": units.clone(), "categories": ["ABS-FACT"],
                             "value": seed % 17, "unit": "persons", "suppressed": false,
@@ -412,9 +417,11 @@ impl Court {
                 self.file("guichet", "access.contest", None, "act", body).await
             }
             Step::Erase { access } => {
-                let Some((_, digests)) = self.accesses.get(access % self.accesses.len().max(1))
-                else {
-                    return;
+                let of_access = self.accesses.get(access % self.accesses.len().max(1));
+                let digests = match of_access {
+                    _ if access % 3 == 1 => &self.said,
+                    Some((_, digests)) => digests,
+                    None => return,
                 };
                 if digests.is_empty() {
                     return;
@@ -490,10 +497,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (n.clone(), n.clone(), n.clone(), n.clone()).prop_map(
             |(processing, purpose, outcome, date)| Step::Decide { processing, purpose, outcome, date }
         ),
-        1 => (n.clone(), n.clone())
+        3 => (n.clone(), n.clone())
             .prop_map(|(processing, person)| Step::Object { processing, person }),
         1 => n.clone().prop_map(|access| Step::Contest { access }),
-        1 => n.clone().prop_map(|access| Step::Erase { access }),
+        2 => n.clone().prop_map(|access| Step::Erase { access }),
         7 => (n.clone(), n.clone(), n)
             .prop_map(|(what, processing, n)| Step::Other { what, processing, n }),
     ];
@@ -950,11 +957,15 @@ proptest! {
         steps in steps(),
         reads in prop::collection::vec(1..9_usize, 1..6),
         batch in 1..7_usize,
+        started in any::<bool>(),
     ) {
         runtime().block_on(async {
             let directory = tempfile::tempdir().expect("a directory");
             let mut court = Court::open().await;
             let mut p = open(directory.path());
+            if started {
+                start_experiments(&mut court).await;
+            }
             for (n, step) in steps.iter().enumerate() {
                 court.play(step).await;
                 // Caught up now and then, in batches of another size; closed and opened.
@@ -979,6 +990,14 @@ proptest! {
             assert_eq!(dump(&p), incremental);
             court.ledger.shutdown().await;
         });
+    }
+}
+
+/// Two processings that run as an experiment each.
+async fn start_experiments(court: &mut Court) {
+    for n in 0..2 {
+        court.play(&Step::Declare { who: 0, processing: n, date: 1 }).await;
+        court.play(&Step::Other { what: 15, processing: n, n }).await;
     }
 }
 
@@ -1191,6 +1210,74 @@ async fn a_later_refusal_changes_the_verdict_and_is_named() {
     // Nothing recorded is rewritten.
     let after = store.entry(Position(access)).await.expect("a row").expect("one").sealed;
     assert_eq!((after.leaf, after.link, after.signature), (leaf.leaf, leaf.link, leaf.signature));
+}
+
+#[tokio::test]
+async fn each_kind_of_entry_has_what_it_touches_judged_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut court = court_with(0).await;
+    start_experiments(&mut court).await;
+    for seed in 0..60 {
+        let (processing, purpose) = (seed % 2, seed / 2 % 2);
+        let who = [0, 3, 2][seed % 3];
+        let access = Step::Access { who, processing, purpose, date: 3, people: 2, seed };
+        court.play(&access).await;
+    }
+    for n in 0..12 {
+        court.play(&Step::Decide { processing: n % 2, purpose: n / 2, outcome: n, date: n }).await;
+        for what in 0..24 {
+            // Ends of experiments stay for the last.
+            if what != 20 || n > 7 {
+                court.play(&Step::Other { what, processing: n % 2, n }).await;
+            }
+        }
+    }
+    let p = open(directory.path());
+    p.catch_up(&court.ledger).await.expect("a pass");
+    check_now(&p, &court.ledger, &scan(&court.ledger).await).await;
+    for access in 0..30 {
+        court.play(&Step::Erase { access: access * 2 }).await;
+    }
+    // Everything that was said of some persons and groups.
+    for (_, digests) in court.accesses.clone().into_iter().skip(25).take(20) {
+        let body = json!({"digests": digests, "ground": "art-17", "scope": "un accès"});
+        let _ = court.file("greffe", "subject.erase", None, "act", body).await;
+    }
+    p.catch_up(&court.ledger).await.expect("a pass");
+    let scanned = scan(&court.ledger).await;
+    let kinds: BTreeSet<&str> = scanned.iter().map(|s| s.row.event_type.as_str()).collect();
+    assert!(kinds.len() >= 29, "{kinds:?}");
+    check_now(&p, &court.ledger, &scanned).await;
+    let followed = dump(&p);
+    p.rebuild(&court.ledger).await.expect("a rebuild");
+    assert_eq!(dump(&p), followed);
+}
+
+#[tokio::test]
+async fn what_rested_on_a_value_since_erased_is_as_it_was_recorded() {
+    // Whose value is erased: the access's, or that of the objection of the same person.
+    for own in [true, false] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut court = court_with(0).await;
+        more_accesses(&mut court, 1).await;
+        let (access, digests) = court.accesses[0].clone();
+        let p = open(directory.path());
+        court.play(&Step::Object { processing: 0, person: 0 }).await;
+        let objection = court.ledger.size().0 - 1;
+        p.catch_up(&court.ledger).await.expect("a pass");
+        let row = p.access(access).await.expect("a page").expect("an access");
+        assert_eq!(row.now.changed_by, [objection]);
+        let digest = if own { digests[0].clone() } else { court.said[0].clone() };
+        let body = json!({"digests": [digest], "ground": "art-17", "scope": "un accès"});
+        court.file("greffe", "subject.erase", None, "act", body).await.expect("an erasure");
+        p.catch_up(&court.ledger).await.expect("a pass");
+        let row = p.access(access).await.expect("a page").expect("an access");
+        assert_eq!((row.now.verdict, row.now.changed_by, row.now.since), (None, vec![], access));
+        check_now(&p, &court.ledger, &scan(&court.ledger).await).await;
+        let followed = dump(&p);
+        p.rebuild(&court.ledger).await.expect("a rebuild");
+        assert_eq!(dump(&p), followed);
+    }
 }
 
 /// Positions that an entry has judged again.
