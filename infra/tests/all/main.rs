@@ -2,6 +2,7 @@
 
 mod faults;
 mod framework;
+mod postgres;
 mod refusals;
 mod rotation;
 mod support;
