@@ -132,7 +132,7 @@ fn writes() -> Vec<Vec<String>> {
     ]
 }
 
-async fn each_write_fails<S: Store + 'static>(inner: S) {
+pub async fn each_write_fails<S: Store + 'static>(inner: S) {
     let store = Arc::new(FaultyStore::new(inner));
     let ledger = testing::open(Arc::clone(&store) as _).await.expect("a ledger");
     testing::settle(&ledger).await;
