@@ -75,7 +75,8 @@ pub enum Job {
 pub struct Published {
     pub register: RwLock<Register>,
     pub head: watch::Sender<PublishedHead>,
-    pub key: RwLock<SecretKey>,
+    /// `None`: this process has none, and signs nothing.
+    pub key: RwLock<Option<SecretKey>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +84,7 @@ pub struct PublishedHead {
     pub head: Head,
     /// Time of the last entry.
     pub time: Timestamp,
-    /// The writer has given up: another one writes this ledger.
+    /// This process does not write: another one does, or entries are missing.
     pub read_only: bool,
 }
 
@@ -149,42 +150,83 @@ pub struct Loaded {
     pub last_time: Timestamp,
 }
 
-/// Reads a ledger's state: every entry but the accesses.
-pub async fn load(store: &dyn Store) -> Result<Loaded, Fault> {
-    const FOLDED: [StreamType; 9] = [
-        StreamType::Ledger,
-        StreamType::Party,
-        StreamType::Reference,
-        StreamType::Processing,
-        StreamType::Decision,
-        StreamType::Ruling,
-        StreamType::Statement,
-        StreamType::Experiment,
-        StreamType::Subject,
-    ];
-    let head = store.head().await?;
-    let commands = Commands::default();
-    let mut register = Register::new();
-    let mut from = Position(0);
-    loop {
-        let rows = store.entries_of_types(&FOLDED, from, RELOAD_ENTRIES).await?;
-        let Some(last) = rows.last() else { break };
-        from = last.position.tree_size().next();
-        for row in rows {
-            let event = read_event(store, &row).await?;
-            commands.staging().restore(row.stream.kind, &row.stream.id, &event);
-            register.apply(row.position.0, row.time, &event);
+impl Default for Loaded {
+    /// Before the first entry.
+    fn default() -> Self {
+        Self {
+            register: Register::new(),
+            commands: Commands::default(),
+            head: Head::empty(),
+            last_time: Timestamp::from_micros(i64::MIN),
         }
     }
-    register.advance(head.size.0);
-    let last_time = match head.size.0.checked_sub(1) {
-        None => Timestamp::from_micros(i64::MIN),
-        Some(last) => match store.entry(Position(last)).await? {
-            Some(row) => row.time,
-            None => return Err(corrupt("read the last entry", Position(last), "it is missing")),
-        },
-    };
-    Ok(Loaded { register, commands, head, last_time })
+}
+
+/// What [`Loaded::advance`] read: entries that registers are folded from, in order.
+pub type Folded = Vec<(Position, Timestamp, Event)>;
+
+/// Reads a ledger's state: every entry but the accesses.
+pub async fn load(store: &dyn Store) -> Result<Loaded, Fault> {
+    let mut loaded = Loaded::default();
+    loaded.advance(store, |_| ()).await?;
+    Ok(loaded)
+}
+
+impl Loaded {
+    /// Folds what the store holds by now; `each` is given what was read, a page at a time.
+    /// State moves to the store's head, or nowhere when it fails before the first page.
+    pub async fn advance(
+        &mut self,
+        store: &dyn Store,
+        mut each: impl FnMut(Folded),
+    ) -> Result<(), Fault> {
+        const FOLDED: [StreamType; 9] = [
+            StreamType::Ledger,
+            StreamType::Party,
+            StreamType::Reference,
+            StreamType::Processing,
+            StreamType::Decision,
+            StreamType::Ruling,
+            StreamType::Statement,
+            StreamType::Experiment,
+            StreamType::Subject,
+        ];
+        let head = store.head().await?;
+        if head.size <= self.head.size {
+            return Ok(());
+        }
+        let last_time = {
+            let last = Position(head.size.0 - 1);
+            match store.entry(last).await? {
+                Some(row) => row.time,
+                None => return Err(corrupt("read the last entry", last, "it is missing")),
+            }
+        };
+        // Where an earlier attempt ended, if it broke off.
+        let mut from = Position(self.register.size());
+        loop {
+            let mut rows = store.entries_of_types(&FOLDED, from, RELOAD_ENTRIES).await?;
+            // Another writer may append meanwhile.
+            rows.retain(|row| row.position < head.size.next());
+            let Some(last) = rows.last() else { break };
+            from = last.position.tree_size().next();
+            let mut events = Vec::with_capacity(rows.len());
+            for row in &rows {
+                events.push(read_event(store, row).await?);
+            }
+            let mut folded = Folded::with_capacity(rows.len());
+            for (row, event) in rows.into_iter().zip(events) {
+                self.commands.staging().restore(row.stream.kind, &row.stream.id, &event);
+                self.register.apply(row.position.0, row.time, &event);
+                folded.push((row.position, row.time, event));
+            }
+            each(folded);
+        }
+        self.register.advance(head.size.0);
+        self.head = head;
+        self.last_time = last_time;
+        Ok(())
+    }
 }
 
 /// The event of a row, with the disclosures that rules look at.
@@ -757,8 +799,8 @@ impl Sequencer {
     /// key's lock while reading both.
     fn publish_head(&self) {
         let mut key = self.published.key.write().expect("no writer panics with this lock");
-        if key.public() != self.key.public() {
-            *key = self.key.clone();
+        if key.as_ref().map(SecretKey::public) != Some(self.key.public()) {
+            *key = Some(self.key.clone());
         }
         let (head, time) = (self.head, self.last_time);
         self.published.head.send_modify(|h| {
@@ -922,7 +964,7 @@ fn kept_disclosures(batch: &[Linked]) -> Vec<DisclosureRow> {
 }
 
 /// Digests whose values an event has erased.
-fn erased_by(event: &Event) -> Vec<Hash32> {
+pub(crate) fn erased_by(event: &Event) -> Vec<Hash32> {
     let Some(Body::EraseSubject(erased)) = event.filed().map(|f| &*f.body) else {
         return Vec::new();
     };

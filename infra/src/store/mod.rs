@@ -10,6 +10,7 @@ mod fault;
 #[cfg(any(test, feature = "contract"))]
 pub mod faulty;
 mod late_index;
+mod location;
 mod memory;
 pub mod postgres;
 pub mod sqlite;
@@ -24,9 +25,10 @@ use serde::de::IntoDeserializer;
 use serde::de::value::StrDeserializer;
 
 pub use fault::{Fault, FaultKind};
+pub use location::Location;
 pub use memory::MemoryStore;
 pub use postgres::PostgresStore;
-pub use sqlite::SqliteStore;
+pub use sqlite::{DirectoryLock, SqliteStore};
 
 /// How far a ledger goes, and the link of its last entry (zeros when it has none).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
