@@ -2,8 +2,10 @@
 
 mod faults;
 mod framework;
+mod migration;
 mod postgres;
 mod refusals;
 mod rotation;
+mod standby;
 mod support;
 mod writing;
