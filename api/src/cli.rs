@@ -220,7 +220,7 @@ impl From<Refusal> for CliError {
         let fields: String = refusal
             .errors
             .iter()
-            .map(|e| format!("\n  {} {}: {}", e.pointer, e.code, e.detail))
+            .map(|e| format!("; {} {}: {}", e.pointer, e.code, e.detail))
             .collect();
         Self::no(
             format!("refused ({}): {}{fields}", refusal.code, refusal.detail),
@@ -293,14 +293,32 @@ pub fn progress(length: u64, what: &'static str) -> indicatif::ProgressBar {
     indicatif::ProgressBar::new(length).with_style(style).with_message(what)
 }
 
+/// A command line that was not understood, in two lines like every other error.
+fn misused(rendered: &str) -> CliError {
+    let (what, rest) = rendered.trim().split_once("\n\n").unwrap_or((rendered.trim(), ""));
+    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let what = one_line(what.strip_prefix("error: ").unwrap_or(what));
+    let tip = rest.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    let usage = rest.lines().find_map(|line| line.trim().strip_prefix("Usage: "));
+    match (tip, usage) {
+        (Some(tip), _) => CliError::broken(what, one_line(tip)),
+        (None, Some(usage)) => CliError::broken(what, format!("usage: {}", one_line(usage))),
+        (None, None) => CliError::broken(what, "see `greffe --help`"),
+    }
+}
+
 /// Runs the command line.
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers; anything else could not run.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            if !error.use_stderr() {
+                let _ = error.print();
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("{}", misused(&error.render().to_string()));
+            return ExitCode::from(2);
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -349,10 +367,28 @@ pub async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     #[test]
     fn no_two_options_of_a_command_share_a_name() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_line_that_is_not_understood_is_answered_in_two_lines() {
+        for (args, what, advice) in [
+            (&["greffe", "serve", "--datta", "x"][..], "--datta", "--data"),
+            (&["greffe", "sign"], "were not provided", "usage: greffe sign"),
+            (&["greffe", "nothing"], "nothing", "greffe"),
+            (&["greffe", "serve", "--listen", "here"], "here", "--help"),
+            (&["greffe", "serve", "--data", "a", "--store", "b"], "cannot be used", "usage:"),
+        ] {
+            let Err(error) = super::Cli::try_parse_from(args) else { panic!("{args:?}") };
+            let text = super::misused(&error.render().to_string()).to_string();
+            assert_eq!(text.lines().count(), 2, "{text}");
+            let (first, second) = text.split_once('\n').expect("two lines");
+            assert!(first.contains(what), "{text}");
+            assert!(second.contains(advice), "{text}");
+        }
     }
 }

@@ -482,14 +482,20 @@ impl Ledger {
 
     /// Records several filings, all or none, in order.
     pub async fn submit_all(&self, texts: &[String]) -> Result<Vec<Receipt>, SubmitError> {
+        let lines: Vec<(usize, &str)> = (1..).zip(texts.iter().map(String::as_str)).collect();
+        self.submit_lines(&lines).await
+    }
+
+    /// The same, each text with the number that a refusal calls it by.
+    pub async fn submit_lines(&self, texts: &[(usize, &str)]) -> Result<Vec<Receipt>, SubmitError> {
         let mut filings = Vec::with_capacity(texts.len());
         // A later filing may be signed with a key that an earlier one of the same lot enrols.
         let mut enrolled = HashMap::new();
-        for (line, text) in texts.iter().enumerate() {
+        for &(line, text) in texts {
             let filing =
                 self.read_filing_knowing(text, &enrolled).await.map_err(|mut refusal| {
-                    refusal.detail.fr = format!("ligne {} : {}", line + 1, refusal.detail.fr);
-                    refusal.detail.en = format!("line {}: {}", line + 1, refusal.detail.en);
+                    refusal.detail.fr = format!("ligne {line} : {}", refusal.detail.fr);
+                    refusal.detail.en = format!("line {line}: {}", refusal.detail.en);
                     refusal
                 })?;
             for item in &filing.items {

@@ -159,8 +159,12 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         ledger.shutdown().await;
     }
     let answer = answer?;
-    if common.json || answer.get("items").is_none() || columns.is_empty() {
+    if common.json {
         say!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default());
+        return Ok(());
+    }
+    if answer.get("items").is_none() || columns.is_empty() {
+        say!("{}", details(&answer, 0).trim_end());
         return Ok(());
     }
     let none = Vec::new();
@@ -252,6 +256,41 @@ fn table(columns: &[(&str, &str)], items: &[Value]) -> String {
     let mut out = line(shown.iter().map(|&c| columns[c].0).collect());
     for row in &cells {
         out.push_str(&line(shown.iter().map(|&c| row[c].as_str()).collect()));
+    }
+    out
+}
+
+/// One thing, a member a line; what has members of its own is written below it, indented.
+fn details(value: &Value, depth: usize) -> String {
+    let indent = "  ".repeat(depth);
+    let flat = |value: &Value| match value {
+        Value::Array(values) => values.iter().all(|v| !v.is_object() && !v.is_array()),
+        Value::Object(_) => false,
+        _ => true,
+    };
+    let mut out = String::new();
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                match cell(member) {
+                    text if text.is_empty() => {}
+                    text if flat(member) => out.push_str(&format!("{indent}{name}: {text}\n")),
+                    _ => {
+                        let below = details(member, depth + 1);
+                        out.push_str(&format!("{indent}{name}:\n{below}"));
+                    }
+                }
+            }
+        }
+        Value::Array(values) => {
+            for value in values.iter().filter(|value| !cell(value).is_empty()) {
+                let below = details(value, depth + 1);
+                // The first line of each is marked.
+                let below = below.trim_start();
+                out.push_str(&format!("{indent}- {below}"));
+            }
+        }
+        other => out.push_str(&format!("{indent}{}\n", cell(other))),
     }
     out
 }

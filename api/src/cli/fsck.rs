@@ -26,7 +26,13 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     bar.finish_and_clear();
     match outcome {
         Ok(checked) => {
-            say!("sound: {checked:?}");
+            say!(
+                "sound: {} entries, {} filings, {} disclosures ({} erased)",
+                checked.entries,
+                checked.filings,
+                checked.disclosures,
+                checked.erased
+            );
             Ok(())
         }
         Err(FsckError::Damaged(damage)) => Err(CliError::no(

@@ -35,12 +35,14 @@ pub async fn create(
             }
             let mut filings = Vec::new();
             for (number, line) in lines(&text) {
-                filings.push(read_line(number, line)?);
+                filings.push((number, read_line(number, line)?));
             }
             if filings.is_empty() {
                 return Err(Refusal::new(C::Malformed, "aucun dépôt", "no filing").into());
             }
-            let receipts = app.ledger.submit_all(&filings).await?;
+            let filings: Vec<(usize, &str)> =
+                filings.iter().map(|(number, text)| (*number, text.as_str())).collect();
+            let receipts = app.ledger.submit_lines(&filings).await?;
             Ok(created(&receipts))
         }
         _ => Err(unsupported_media_type()),

@@ -181,7 +181,7 @@ impl From<&Fault> for Problem {
     /// What failed is for the operator's log; the caller learns what to do.
     fn from(fault: &Fault) -> Self {
         let (code, fr, en) = match fault.kind() {
-            FaultKind::ReadOnly | FaultKind::InUse => (
+            FaultKind::ReadOnly | FaultKind::InUse | FaultKind::Full => (
                 C::ReadOnly.as_str(),
                 "le registre ne peut rien inscrire pour l’instant ; réessayer plus tard",
                 "the ledger cannot record anything just now; try again later",

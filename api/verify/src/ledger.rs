@@ -3,8 +3,8 @@
 //! `line.rs` has read each line; here its place, its chain, its filing, its event and its
 //! verdict are checked. An entry's disclosures come after it, so it is settled (disclosed,
 //! judged, folded into the register) when the next line that is none of them arrives.
-//! What is kept is the register, one filing, one entry, and a few bytes for each filing,
-//! disclosure and access. Nothing here reads a file or prints.
+//! What is kept is the register, one filing, one entry, a bit for each access, and a buffer
+//! of fixed size (`seen.rs`). Nothing here reads the export or prints.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use crate::line::{EntryLine, FilingLine, KnownKeys, Line, SignedFor};
 use crate::reason::{Failure, Reason};
 use crate::rejudge::{Rejudged, rejudge};
 use crate::report::Report;
-use crate::seen::{Positions, Seen};
+use crate::seen::{Clash, Met, Positions, Seen};
 use crate::trust::Trust;
 
 pub struct Ledger<'t> {
@@ -46,10 +46,8 @@ pub struct Ledger<'t> {
     streams: HashMap<(StreamType, String), u64>,
     /// Positions of accesses; those of hidden entries too, which may be some.
     accesses: Positions,
-    /// (author, `jti`) of every filing. The same filing again has them again.
-    filings: Seen,
-    disclosed: Seen,
-    erased: Seen,
+    /// What may stand only once: compared at the end, or when something else fails.
+    seen: Seen,
     /// A filing whose first entry has not come yet.
     pending: Option<Filing>,
     open: Option<OpenFiling>,
@@ -90,6 +88,7 @@ enum Fault {
     /// An entry settled only now, at its position and line.
     Before(u64, u64, Reason),
     OtherLedger(String),
+    NoScratch(std::io::Error),
 }
 
 impl From<Reason> for Fault {
@@ -110,8 +109,14 @@ impl From<EventError> for Fault {
     }
 }
 
+impl From<std::io::Error> for Fault {
+    fn from(error: std::io::Error) -> Self {
+        Self::NoScratch(error)
+    }
+}
+
 impl<'t> Ledger<'t> {
-    pub fn new(trust: &'t Trust) -> Self {
+    pub fn new(trust: &'t Trust, seen: Seen) -> Self {
         let ledger = Some(Arc::new(trust.ledger_key.clone()));
         Self {
             trust,
@@ -122,9 +127,7 @@ impl<'t> Ledger<'t> {
             time: None,
             streams: HashMap::new(),
             accesses: Positions::default(),
-            filings: Seen::new(),
-            disclosed: Seen::new(),
-            erased: Seen::new(),
+            seen,
             pending: None,
             open: None,
             free_from: 0,
@@ -156,12 +159,37 @@ impl<'t> Ledger<'t> {
             Fault::At(position, reason) => (position, line, reason),
             Fault::Before(position, line, reason) => (position, line, reason),
             Fault::OtherLedger(why) => return Failure::CannotJudge(why),
+            Fault::NoScratch(error) => return Failure::NoScratch(error),
         };
         Failure::Broken { position: Position(position), line, reason: Box::new(reason) }
     }
 
-    /// After the last line: the counts of a sound export.
+    /// The first failure: `found`, unless something met before it may not stand there.
+    pub fn first_failure(mut self, found: Failure) -> Failure {
+        // What a lost file held may have clashed before.
+        if matches!(found, Failure::NoScratch(_)) {
+            return found;
+        }
+        match self.seen.outcome() {
+            Ok(outcome) => outcome.clash.map_or(found, clash_failure),
+            Err(error) => Failure::NoScratch(error),
+        }
+    }
+
+    /// After the last line: the counts of a sound export, or the first failure.
     pub fn finish(mut self, lines: u64) -> Result<Report, Failure> {
+        if let Err(found) = self.check_ended(lines) {
+            return Err(self.first_failure(found));
+        }
+        let outcome = self.seen.outcome().map_err(Failure::NoScratch)?;
+        if let Some(clash) = outcome.clash {
+            return Err(clash_failure(clash));
+        }
+        self.report.erased = outcome.erased;
+        Ok(self.report)
+    }
+
+    fn check_ended(&mut self, lines: u64) -> Result<(), Failure> {
         let Some(head) = &self.head else {
             if let Err(fault) = self.settle() {
                 return Err(self.failure(lines, fault));
@@ -171,8 +199,7 @@ impl<'t> Ledger<'t> {
         self.report.size = head.size;
         self.report.link = head.link;
         self.report.kid.clone_from(&head.kid);
-        self.report.erased = self.erased.len() as u64;
-        Ok(self.report)
+        Ok(())
     }
 
     fn try_take(&mut self, number: u64, line: Line) -> Result<(), Fault> {
@@ -181,7 +208,8 @@ impl<'t> Ledger<'t> {
         }
         match line {
             Line::Disclosure { position, disclosure } => {
-                return self.take_disclosure(position, disclosure.map_err(Reason::Disclosure));
+                let disclosure = disclosure.map_err(Reason::Disclosure);
+                return self.take_disclosure(number, position, disclosure);
             }
             Line::Unreadable { reason, disclosure } => {
                 if let Some(entry) = self.unsettled.as_ref().filter(|_| disclosure) {
@@ -193,7 +221,7 @@ impl<'t> Ledger<'t> {
             _ => self.settle()?,
         }
         match line {
-            Line::Filing(filing) => self.take_filing(*filing),
+            Line::Filing(filing) => self.take_filing(number, *filing),
             Line::Entry(entry) => self.take_entry(number, *entry),
             Line::Hidden(hidden, signed_for) => self.take_hidden(&hidden, &signed_for),
             Line::Head(head) => self.take_head(head),
@@ -208,7 +236,7 @@ impl<'t> Ledger<'t> {
 
     // Filings.
 
-    fn take_filing(&mut self, line: FilingLine) -> Result<(), Fault> {
+    fn take_filing(&mut self, number: u64, line: FilingLine) -> Result<(), Fault> {
         if self.next == 0 {
             return Err(Reason::NotOpened.into());
         }
@@ -226,9 +254,8 @@ impl<'t> Ledger<'t> {
             return Err(Reason::Audience(filing.aud).into());
         }
         self.check_role(&filing)?;
-        if !self.filings.insert(&[&filing.iss, &filing.jti]) {
-            return Err(Reason::FilingUsedTwice.into());
-        }
+        // The same filing again has them again.
+        self.seen.note(Met::Filing, &[&filing.iss, &filing.jti], self.next, number)?;
         self.report.filings += 1;
         self.pending = Some(filing);
         Ok(())
@@ -602,6 +629,7 @@ impl<'t> Ledger<'t> {
 
     fn take_disclosure(
         &mut self,
+        number: u64,
         position: u64,
         disclosure: Result<Disclosure, Reason>,
     ) -> Result<(), Fault> {
@@ -616,9 +644,7 @@ impl<'t> Ledger<'t> {
         }
         let disclosure = disclosure.map_err(|reason| Fault::At(here, reason))?;
         let digest = disclosure.digest_str();
-        if self.erased.contains(&[digest]) {
-            return Err(Fault::At(here, Reason::DisclosureErased));
-        }
+        self.seen.note(Met::Disclosed, &[digest], here, number)?;
         if entry.disclosures.iter().any(|d| d.digest_str() == digest) {
             return Err(Fault::At(here, Reason::DisclosureTwice));
         }
@@ -626,7 +652,6 @@ impl<'t> Ledger<'t> {
             let why = "more disclosures than digests".to_owned();
             return Err(Fault::At(here, Reason::DisclosureShape(why)));
         }
-        self.disclosed.insert(&[digest]);
         entry.disclosures.push(disclosure);
         Ok(())
     }
@@ -634,11 +659,13 @@ impl<'t> Ledger<'t> {
     /// Discloses, judges and folds the entry before, if that is still to be done.
     fn settle(&mut self) -> Result<(), Fault> {
         let Some(mut entry) = self.unsettled.take() else { return Ok(()) };
-        self.settle_entry(&mut entry)
-            .map_err(|reason| Fault::Before(entry.position, entry.line, reason))
+        self.settle_entry(&mut entry).map_err(|fault| match fault {
+            Fault::Here(reason) => Fault::Before(entry.position, entry.line, reason),
+            other => other,
+        })
     }
 
-    fn settle_entry(&mut self, entry: &mut Unsettled) -> Result<(), Reason> {
+    fn settle_entry(&mut self, entry: &mut Unsettled) -> Result<(), Fault> {
         self.report.disclosures += entry.disclosures.len() as u64;
         self.report.undisclosed += (entry.digests - entry.disclosures.len()) as u64;
         if let Event::Filed(filed) = &mut entry.event {
@@ -648,10 +675,7 @@ impl<'t> Ledger<'t> {
             self.judge_again(entry.position, entry.time, entry.rulebook, filed)?;
             if let Body::EraseSubject(erasure) = &*filed.body {
                 for digest in &erasure.digests {
-                    if self.disclosed.contains(&[digest]) {
-                        return Err(Reason::ErasedStillDisclosed);
-                    }
-                    self.erased.insert(&[digest]);
+                    self.seen.note(Met::Erased, &[digest], entry.position, entry.line)?;
                 }
             }
         }
@@ -733,6 +757,16 @@ impl<'t> Ledger<'t> {
         self.head = Some(head);
         Ok(())
     }
+}
+
+fn clash_failure(clash: Clash) -> Failure {
+    let reason = match clash.met {
+        Met::Filing => Reason::FilingUsedTwice,
+        Met::Disclosed => Reason::DisclosureErased,
+        Met::Erased => Reason::ErasedStillDisclosed,
+    };
+    let (position, line) = (Position(clash.position), clash.line);
+    Failure::Broken { position, line, reason: Box::new(reason) }
 }
 
 /// Whether the leaf's `event` is this event, byte for byte. It is the leaf's first member.

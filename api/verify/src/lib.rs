@@ -3,8 +3,8 @@
 //! `lines → Line (on all cores) → Ledger (in order) → Report`. It is given the ledger's name
 //! and first key (`Trust`) and nothing else, and checks every claim an export makes
 //! (`docs/format.md` §5), every access judged again included. It opens no socket. Memory:
-//! the register, one filing, a thousand lines or two, and a few bytes for each filing and
-//! each disclosure (`seen.rs`), for one filing or value may not come twice.
+//! the register, one filing, a thousand lines or two, and a buffer of fixed size of what may
+//! not come twice; what it cannot hold goes to temporary files (`seen.rs`).
 
 mod ledger;
 mod line;
@@ -16,6 +16,7 @@ mod trust;
 
 use std::io::{BufRead, Read};
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -23,6 +24,7 @@ use greffe_domain::seal::Position;
 
 use ledger::Ledger;
 use line::{KnownKeys, Line, MAX_LINE_BYTES};
+use seen::Seen;
 
 pub use reason::{Failure, Reason};
 pub use report::Report;
@@ -34,10 +36,35 @@ const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 /// Lines that a core takes at a time.
 const BLOCK_LINES: usize = 16;
 
+/// What a check may take of the machine.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Filings, disclosures and erased digests kept in memory, 32 bytes each.
+    pub records: usize,
+    /// Where those that are more go, in files that are gone when they are closed.
+    pub scratch: PathBuf,
+}
+
+impl Default for Limits {
+    /// 16 MiB, and the system's directory for temporary files.
+    fn default() -> Self {
+        Self { records: 1 << 19, scratch: std::env::temp_dir() }
+    }
+}
+
 /// Checks an export. Returns what it holds, or the first failure in the order of its lines.
 pub fn verify(reader: impl BufRead, trust: &Trust) -> Result<Report, Failure> {
+    verify_within(reader, trust, &Limits::default())
+}
+
+/// The same, within other limits.
+pub fn verify_within(
+    reader: impl BufRead,
+    trust: &Trust,
+    limits: &Limits,
+) -> Result<Report, Failure> {
     let mut chunks = Chunks { reader, lines: 0, entries: 0 };
-    let mut ledger = Ledger::new(trust);
+    let mut ledger = Ledger::new(trust, Seen::new(limits.records, &limits.scratch));
     let mut chunk = chunks.read();
     if !chunk.lines().any(line::is_recognisable) {
         return Err(match chunk.end {
@@ -63,16 +90,19 @@ pub fn verify(reader: impl BufRead, trust: &Trust) -> Result<Report, Failure> {
             });
             (folded, parsed)
         });
-        folded?;
+        if let Err(failure) = folded {
+            return Err(ledger.first_failure(failure));
+        }
         match (next, parsed) {
             (Some(next), Some(parsed)) => (chunk, lines) = (next, parsed),
             _ => break,
         }
     }
     match chunk.end {
-        Some(End::Unreadable(why)) => Err(Failure::CannotJudge(why)),
+        Some(End::Unreadable(why)) => Err(ledger.first_failure(Failure::CannotJudge(why))),
         Some(End::LineTooLong) => {
-            Err(ledger.broken(chunks.lines + 1, Reason::LineTooLong(MAX_LINE_BYTES)))
+            let found = ledger.broken(chunks.lines + 1, Reason::LineTooLong(MAX_LINE_BYTES));
+            Err(ledger.first_failure(found))
         }
         Some(End::OfFile) | None => ledger.finish(chunks.lines),
     }

@@ -35,6 +35,11 @@ fn main() -> ExitCode {
             "the entries before it are sound; export again, and if it stays, keep this file: it is evidence",
         ),
         Err(failure @ Failure::CannotJudge(_)) => (CANNOT_JUDGE, failure.to_string(), USAGE),
+        Err(failure @ Failure::NoScratch(_)) => (
+            CANNOT_JUDGE,
+            failure.to_string(),
+            "set TMPDIR to a directory with room: a million entries need about 64 MB there",
+        ),
     };
     eprintln!("{happened}\n{to_try}");
     ExitCode::from(code)

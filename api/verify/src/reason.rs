@@ -126,4 +126,7 @@ pub enum Failure {
     /// Nothing can be said of it.
     #[error("cannot judge: {0}")]
     CannotJudge(String),
+    /// No temporary file, for what memory is not to hold.
+    #[error("cannot judge: a temporary file could not be written or read: {0}")]
+    NoScratch(#[source] std::io::Error),
 }

@@ -22,10 +22,11 @@ use std::time::Duration;
 use greffe_domain::encoding::Hash32;
 use greffe_domain::register::Register;
 use greffe_domain::seal::{Position, TreeSize};
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 use tokio::sync::watch;
 
 use crate::ledger::Ledger;
+use crate::store::sqlite::fault;
 use crate::store::{DisclosureRow, EntryRow, Fault, FaultKind, Store};
 use read::{ReadEntry, read_entries};
 use words::Words;
@@ -395,22 +396,4 @@ fn remove(path: &Path) -> Result<(), Fault> {
         }
     }
     Ok(())
-}
-
-fn fault(error: rusqlite::Error, attempted: &str, path: &Path) -> Fault {
-    use rusqlite::Error as E;
-    let kind = match &error {
-        E::SqliteFailure(failure, _) => match failure.code {
-            ErrorCode::DiskFull => FaultKind::Full,
-            ErrorCode::ReadOnly | ErrorCode::PermissionDenied => FaultKind::ReadOnly,
-            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => FaultKind::Corrupt,
-            _ => FaultKind::Unavailable,
-        },
-        E::FromSqlConversionFailure(..)
-        | E::IntegralValueOutOfRange(..)
-        | E::InvalidColumnType(..)
-        | E::Utf8Error(_) => FaultKind::Corrupt,
-        _ => FaultKind::Unavailable,
-    };
-    Fault::new(kind, attempted, path.display().to_string()).because(error)
 }

@@ -8,6 +8,7 @@ use greffe_domain::date::Timestamp;
 use greffe_domain::encoding::Hash32;
 use greffe_domain::kind::StreamType;
 use greffe_domain::seal::{Position, TreeSize};
+use tokio::sync::watch;
 
 use super::{
     AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow, Head,
@@ -34,11 +35,33 @@ pub struct FaultyStore<S> {
     inner: S,
     writes: Mutex<VecDeque<Failure>>,
     heads: Mutex<usize>,
+    /// Appends wait while it is false.
+    gate: watch::Sender<bool>,
+    /// Whether an append has come to the gate since it was closed.
+    came: watch::Sender<bool>,
 }
 
 impl<S: Store> FaultyStore<S> {
     pub fn new(inner: S) -> Self {
-        Self { inner, writes: Mutex::default(), heads: Mutex::default() }
+        let (gate, came) = (watch::Sender::new(true), watch::Sender::new(false));
+        Self { inner, writes: Mutex::default(), heads: Mutex::default(), gate, came }
+    }
+
+    /// Lets the appends to come wait.
+    pub fn close(&self) {
+        self.came.send_replace(false);
+        self.gate.send_replace(false);
+    }
+
+    /// Waits until an append waits.
+    pub async fn append_waits(&self) {
+        let mut came = self.came.subscribe();
+        came.wait_for(|came| *came).await.expect("the sender is in `self`, which is borrowed");
+    }
+
+    /// Lets those that wait, and the others, go on.
+    pub fn open(&self) {
+        self.gate.send_replace(true);
     }
 
     /// The writes to come go like this, those after them as they should.
@@ -89,6 +112,9 @@ impl<S: Store> Store for FaultyStore<S> {
     }
 
     async fn append(&self, batch: Batch) -> Result<(), AppendError> {
+        self.came.send_replace(true);
+        let mut gate = self.gate.subscribe();
+        gate.wait_for(|open| *open).await.expect("the sender is in `self`, which is borrowed");
         let failure = self.writes.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let fault = || injected("append to the ledger");
         match failure.unwrap_or(Failure::None) {

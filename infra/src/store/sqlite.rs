@@ -4,6 +4,9 @@
 //! pool on tokio's blocking threads, and see what was committed. WAL with
 //! `synchronous=FULL`: what was acknowledged survives a power cut.
 //!
+//! The log is folded into the file when the writer opens it and when it stops: the file
+//! alone is the ledger then, to copy, to check and to keep.
+//!
 //! A commit that fails half-way may have left its frames in the log, where a crash would
 //! find and replay them. So after a commit of unknown outcome the writer first commits a
 //! small row of its own, which overwrites such frames: only then is the head what it says.
@@ -104,6 +107,8 @@ pub struct SqliteStore {
 /// What the readers and the writer have in common.
 struct Shared {
     path: PathBuf,
+    /// Set where nothing can be written, SQLite's own files included.
+    still: Option<Still>,
     origin: String,
     idle: Mutex<Vec<Connection>>,
     keys: RwLock<Keys>,
@@ -148,13 +153,14 @@ impl SqliteStore {
     pub fn open_read_only(directory: &Path) -> Result<Self, Fault> {
         let path = existing(directory)?;
         let fault = |e| fault(e, "open the ledger", &path);
-        let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(fault)?;
+        let (connection, still) = connect_reader(directory, &path).map_err(fault)?;
         check_version(&connection, &path)?;
         let origin = read_origin(&connection).map_err(fault)?.ok_or_else(|| {
             Fault::new(FaultKind::Missing, "open the ledger", path.display().to_string())
         })?;
         let keys = Keys::load(&connection).map_err(fault)?;
-        Ok(Self { shared: Arc::new(Shared::new(path, origin, keys)), writer: None })
+        let shared = Shared { still, ..Shared::new(path, origin, keys) };
+        Ok(Self { shared: Arc::new(shared), writer: None })
     }
 
     /// Opens it as on a disk with room for so many pages only.
@@ -185,6 +191,11 @@ impl SqliteStore {
         check_version(&connection, &path)?;
         prepare_for_writing(&connection, &options).map_err(fault)?;
         migrate(&mut connection, origin).map_err(fault)?;
+        // A server that was killed left its log. A reader or a full disk may hold it back:
+        // the ledger is whole with it too, and nobody waits here.
+        connection.busy_timeout(Duration::ZERO).map_err(fault)?;
+        fold_log(&connection);
+        connection.busy_timeout(BUSY).map_err(fault)?;
         let held = read_origin(&connection).map_err(fault)?.ok_or_else(|| {
             Fault::new(FaultKind::Missing, "open the ledger", path.display().to_string())
         })?;
@@ -476,7 +487,8 @@ impl Store for SqliteStore {
 
 impl Shared {
     fn new(path: PathBuf, origin: String, keys: Keys) -> Self {
-        Self { path, origin, idle: Mutex::new(Vec::new()), keys: RwLock::new(keys) }
+        let (idle, keys) = (Mutex::new(Vec::new()), RwLock::new(keys));
+        Self { path, still: None, origin, idle, keys }
     }
 
     fn shown(&self) -> String {
@@ -487,8 +499,11 @@ impl Shared {
         if let Some(connection) = lock(&self.idle).pop() {
             return Ok(connection);
         }
-        connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)
-            .map_err(|e| fault(e, "open the ledger", &self.path))
+        match &self.still {
+            None => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY),
+            Some(_) => connect_still(&self.path),
+        }
+        .map_err(|e| fault(e, "open the ledger", &self.path))
     }
 
     /// Positions of the rows whose key has this hash, in order. Memory is looked at first:
@@ -621,6 +636,9 @@ impl WriterThread {
                 Job::Head(answer) => drop(answer.send(self.head())),
             }
         }
+        // An idle reader that closed last would leave the log where it is.
+        lock(&self.shared.idle).clear();
+        fold_log(&self.connection);
     }
 
     fn fault(&self, error: rusqlite::Error, attempted: impl Into<String>) -> Fault {
@@ -676,10 +694,7 @@ impl WriterThread {
         self.checkpoint_owed |= !batch.erased.is_empty();
         if self.checkpoint_owed {
             // A reader may hold the log back: the next append tries again.
-            self.checkpoint_owed = !self
-                .connection
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
-                .is_ok_and(|busy| busy == 0);
+            self.checkpoint_owed = !fold_log(&self.connection);
         }
         Ok(())
     }
@@ -694,6 +709,13 @@ impl WriterThread {
             Err(_) => Err(AppendError::Unknown(failure)),
         }
     }
+}
+
+/// Moves what the log holds into the file and empties it; whether that was done.
+fn fold_log(connection: &Connection) -> bool {
+    connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+        .is_ok_and(|busy| busy == 0)
 }
 
 enum WriteError {
@@ -874,6 +896,51 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Keeps writers away from a file that is read without SQLite's locks, until dropped.
+struct Still {
+    _lock: Option<File>,
+}
+
+/// A reading connection that works. Even to read, SQLite writes beside the file; where it
+/// may not, and the log is empty, the file is read as one that does not change.
+fn connect_reader(directory: &Path, path: &Path) -> rusqlite::Result<(Connection, Option<Still>)> {
+    let refused = match connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .and_then(|connection| read_version(&connection).map(|_| connection))
+    {
+        Ok(connection) => return Ok((connection, None)),
+        Err(error) => error,
+    };
+    let log = path.with_extension("db-wal");
+    let log_is_empty = std::fs::metadata(&log)
+        .map_or_else(|e| e.kind() == std::io::ErrorKind::NotFound, |metadata| metadata.len() == 0);
+    let code = refused.sqlite_error_code();
+    let unwritable = matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly));
+    if !unwritable || !log_is_empty {
+        return Err(refused);
+    }
+    let lock = File::open(directory.join(LOCK_FILE)).ok();
+    if lock.as_ref().is_some_and(|lock| lock.try_lock_shared().is_err()) {
+        return Err(refused);
+    }
+    Ok((connect_still(path)?, Some(Still { _lock: lock })))
+}
+
+fn connect_still(path: &Path) -> rusqlite::Result<Connection> {
+    // What means something in a URI is written as its code.
+    let mut uri = "file:".to_owned();
+    for c in path.to_string_lossy().chars() {
+        match c {
+            '%' => uri.push_str("%25"),
+            '?' => uri.push_str("%3f"),
+            '#' => uri.push_str("%23"),
+            c => uri.push(c),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    connect(Path::new(&uri), flags)
+}
+
 fn prepare_for_writing(connection: &Connection, options: &WriterOptions) -> rusqlite::Result<()> {
     // The page size counts only before the first table; 16 KiB pages, a large cache and rare
     // checkpoints keep the 99th percentile of a commit low.
@@ -1007,12 +1074,15 @@ fn damaged(column: usize, what: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, cause.into())
 }
 
-fn fault(error: rusqlite::Error, attempted: impl Into<String>, path: &Path) -> Fault {
+/// What a failure of SQLite on a file means.
+pub(crate) fn fault(error: rusqlite::Error, attempted: impl Into<String>, path: &Path) -> Fault {
     use rusqlite::Error as E;
     let kind = match &error {
         E::SqliteFailure(failure, _) => match failure.code {
             ErrorCode::DiskFull => FaultKind::Full,
             ErrorCode::ReadOnly | ErrorCode::PermissionDenied => FaultKind::ReadOnly,
+            // The file is there: it, or the log beside it, is not ours to open.
+            ErrorCode::CannotOpen if path.exists() => FaultKind::ReadOnly,
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => FaultKind::Corrupt,
             _ => FaultKind::Unavailable,
         },
@@ -1217,6 +1287,35 @@ mod tests {
         assert_eq!(store.head().await.expect("settled"), sample.head());
         sample.add(&batch);
         store.append(batch).await.expect("an append");
+        contract::compare(&store, &sample).await;
+    }
+
+    /// Whether the ledger's own file, without its log, holds these bytes.
+    fn file_holds(directory: &Path, needle: &[u8]) -> bool {
+        let bytes = std::fs::read(directory.join(LEDGER_FILE)).expect("readable");
+        bytes.windows(needle.len()).any(|window| window == needle)
+    }
+
+    #[tokio::test]
+    async fn the_log_is_folded_into_the_file_when_the_writer_stops_and_when_it_opens() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (store, sample) = filled(directory.path()).await;
+        let leaf = sample.entries[7].sealed.leaf.clone();
+        // A reader that stays open keeps SQLite from folding of its own accord.
+        let reader = SqliteStore::open_read_only(directory.path()).expect("a reader");
+        contract::compare(&reader, &sample).await;
+        contract::compare(&store, &sample).await;
+        assert!(!file_holds(directory.path(), &leaf), "still in the log");
+        let killed = tempfile::tempdir().expect("a directory");
+        for name in ["ledger.db", "ledger.db-wal"] {
+            std::fs::copy(directory.path().join(name), killed.path().join(name)).expect("a copy");
+        }
+        drop(store);
+        assert!(file_holds(directory.path(), &leaf), "folded on stopping");
+        // What a killed server left behind.
+        assert!(!file_holds(killed.path(), &leaf));
+        let store = SqliteStore::open(killed.path()).expect("it opens");
+        assert!(file_holds(killed.path(), &leaf), "folded on opening");
         contract::compare(&store, &sample).await;
     }
 

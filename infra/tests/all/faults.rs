@@ -3,118 +3,15 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use greffe_domain::date::Timestamp;
-use greffe_domain::encoding::Hash32;
-use greffe_domain::kind::StreamType;
 use greffe_domain::refusal::RefusalCode as C;
-use greffe_domain::seal::{Position, TreeSize};
 use greffe_infra::receipt::Receipt;
 use greffe_infra::sequencer::SubmitError;
 use greffe_infra::store::faulty::{Failure, FaultyStore};
-use greffe_infra::store::{
-    AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow, Head,
-    MemoryStore, RecordedFiling, SqliteStore, Store,
-};
+use greffe_infra::store::{FaultKind, MemoryStore, SqliteStore, Store};
 use greffe_infra::testing::{self, access, access_body, declaration, party_register, sign};
 use serde_json::json;
-use tokio::sync::watch;
 
 use crate::support::{holds, json as shown, refusal, sound};
-
-/// A store whose appends wait while the gate is closed.
-pub struct Gate<S> {
-    inner: S,
-    open: watch::Sender<bool>,
-}
-
-impl<S: Store> Gate<S> {
-    pub fn over(inner: S) -> (Arc<Self>, Arc<Self>) {
-        let gate = Arc::new(Self { inner, open: watch::Sender::new(true) });
-        (Arc::clone(&gate), gate)
-    }
-
-    pub fn close(&self) {
-        self.open.send_replace(false);
-    }
-
-    pub fn open(&self) {
-        self.open.send_replace(true);
-    }
-}
-
-#[async_trait]
-impl<S: Store> Store for Gate<S> {
-    fn origin(&self) -> &str {
-        self.inner.origin()
-    }
-
-    async fn head(&self) -> Result<Head, Fault> {
-        self.inner.head().await
-    }
-
-    async fn append(&self, batch: Batch) -> Result<(), AppendError> {
-        let mut open = self.open.subscribe();
-        open.wait_for(|open| *open).await.expect("the gate outlives its appends");
-        self.inner.append(batch).await
-    }
-
-    async fn entries(&self, from: Position, limit: usize) -> Result<Vec<EntryRow>, Fault> {
-        self.inner.entries(from, limit).await
-    }
-
-    async fn entries_of_types(
-        &self,
-        types: &[StreamType],
-        from: Position,
-        limit: usize,
-    ) -> Result<Vec<EntryRow>, Fault> {
-        self.inner.entries_of_types(types, from, limit).await
-    }
-
-    async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault> {
-        self.inner.entry(position).await
-    }
-
-    async fn stream(&self, stream: StreamType, id: &str) -> Result<Vec<EntryRow>, Fault> {
-        self.inner.stream(stream, id).await
-    }
-
-    async fn size_at(&self, time: Timestamp) -> Result<TreeSize, Fault> {
-        self.inner.size_at(time).await
-    }
-
-    async fn filing(&self, first_position: Position) -> Result<Option<FilingRow>, Fault> {
-        self.inner.filing(first_position).await
-    }
-
-    async fn filings(&self, from: Position, limit: usize) -> Result<Vec<FilingRow>, Fault> {
-        self.inner.filings(from, limit).await
-    }
-
-    async fn filings_by_key(
-        &self,
-        keys: &[FilingKey<'_>],
-    ) -> Result<Vec<Option<RecordedFiling>>, Fault> {
-        self.inner.filings_by_key(keys).await
-    }
-
-    async fn disclosures(
-        &self,
-        from: Position,
-        until: Position,
-    ) -> Result<Vec<DisclosureRow>, Fault> {
-        self.inner.disclosures(from, until).await
-    }
-
-    async fn disclosures_at(&self, positions: &[Position]) -> Result<Vec<DisclosureRow>, Fault> {
-        self.inner.disclosures_at(positions).await
-    }
-
-    async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault> {
-        self.inner.disclosure_positions(digests).await
-    }
-}
 
 /// Writes of every sort, one after the other.
 fn writes() -> Vec<Vec<String>> {
@@ -204,14 +101,14 @@ async fn each_write_lost_or_landed_unknown_leaves_a_sound_ledger_on_disk() {
 
 #[tokio::test]
 async fn what_was_refused_beside_a_batch_that_failed_is_not_refused_for_it() {
-    let (gate, store) = Gate::over(FaultyStore::new(MemoryStore::new(testing::ORIGIN)));
+    let store = Arc::new(FaultyStore::new(MemoryStore::new(testing::ORIGIN)));
     let ledger = testing::open(Arc::clone(&store) as _).await.expect("a ledger");
     testing::settle(&ledger).await;
     // While one batch waits, two declarations of one processing queue behind it, as do the
     // bytes of what is recorded already.
     let known = sign(access("cnamts", "suivi", 1));
     let recorded = ledger.submit(&known).await.expect("recorded");
-    gate.close();
+    store.close();
     let mut answers = Vec::new();
     for text in [
         sign(access("cnamts", "suivi", 2)),
@@ -223,15 +120,11 @@ async fn what_was_refused_beside_a_batch_that_failed_is_not_refused_for_it() {
         let ledger = ledger.clone();
         answers.push(tokio::spawn(async move { ledger.record(vec![filing]).await }));
         tokio::task::yield_now().await;
-        // The writer takes the first alone: it is behind the gate before the others come.
-        std::thread::sleep(std::time::Duration::from_millis(if answers.len() == 1 {
-            50
-        } else {
-            0
-        }));
+        // The writer takes the first alone: it is at the gate before the others come.
+        store.append_waits().await;
     }
-    store.inner.fail_writes([Failure::None, Failure::Lost]);
-    gate.open();
+    store.fail_writes([Failure::None, Failure::Lost]);
+    store.open();
     let mut told = Vec::new();
     for answer in answers {
         told.push(answer.await.expect("no panic"));

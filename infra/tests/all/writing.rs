@@ -7,6 +7,7 @@ use greffe_domain::refusal::RefusalCode as C;
 use greffe_domain::seal::Position;
 use greffe_infra::ledger::Ledger;
 use greffe_infra::sequencer::{QUEUE, SubmitError};
+use greffe_infra::store::faulty::FaultyStore;
 use greffe_infra::store::{FaultKind, MemoryStore, SqliteStore, Store};
 use greffe_infra::testing::{self, access, access_body, declaration, draft, party_register, sign};
 use serde_json::{Value, json};
@@ -274,14 +275,13 @@ async fn a_contested_access_keeps_its_versions_across_groups() {
     sound(&*store).await;
 }
 
-/// A store whose appends wait until they are let through.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn past_its_queue_the_ledger_says_that_it_is_overloaded_and_shutdown_drains_it() {
-    let (gate, store) = crate::faults::Gate::over(MemoryStore::new(testing::ORIGIN));
+    let store = Arc::new(FaultyStore::new(MemoryStore::new(testing::ORIGIN)));
     let ledger = testing::open(Arc::clone(&store) as _).await.expect("a ledger");
     testing::settle(&ledger).await;
     let from = ledger.size().0;
-    gate.close();
+    store.close();
     let filing = |n| Arc::new(ledger_filing(n));
     let mut waiting = tokio::task::JoinSet::new();
     let mut overloaded = 0;
@@ -310,7 +310,7 @@ async fn past_its_queue_the_ledger_says_that_it_is_overloaded_and_shutdown_drain
         let ledger = ledger.clone();
         async move { ledger.shutdown().await }
     });
-    gate.open();
+    store.open();
     stopping.await.expect("it stops");
     let answers = waiting.join_all().await;
     let count = answers.len() as u64;

@@ -1,7 +1,10 @@
 //! The service as its users meet it: a process, a port, a directory on disk.
 
+mod ask;
 mod cases;
 mod crash;
+mod disk;
 mod first_minute;
 mod lifecycle;
+mod ndjson;
 mod rights;

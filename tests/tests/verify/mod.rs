@@ -1,19 +1,30 @@
 //! The verifier against honest exports, tampering, and a dishonest operator.
 
+mod bounded;
 mod command_line;
 mod dishonest;
 mod honest;
 mod tampered;
 
 use greffe_tests::ledger::TestLedger;
-use greffe_verify::{Failure, Reason, Report, Trust, verify};
+use greffe_verify::{Failure, Limits, Reason, Report, Trust, verify, verify_within};
 
 fn trust(ledger: &TestLedger) -> Trust {
     Trust::parse(ledger.trust().to_string().as_bytes()).expect("our own trust file")
 }
 
+/// The answer, which must be the same when next to nothing is kept in memory.
+#[track_caller]
 fn check(ledger: &TestLedger, export: &[u8]) -> Result<Report, Failure> {
-    verify(export, &trust(ledger))
+    let answer = verify(export, &trust(ledger));
+    let small = Limits { records: 40, ..Limits::default() };
+    let spilled = verify_within(export, &trust(ledger), &small);
+    let text = |answer: &Result<Report, Failure>| match answer {
+        Ok(report) => report.to_string(),
+        Err(failure) => failure.to_string(),
+    };
+    assert_eq!(text(&spilled), text(&answer), "with temporary files, and without");
+    answer
 }
 
 #[track_caller]
