@@ -2,7 +2,8 @@
 //!
 //! `source → checked as fsck checks it → appended, whole filings at a time → the copy checked
 //! again`. What is moved is never parsed into something else and written back. Interrupted,
-//! the copy is a sound ledger that ends earlier, and the next run goes on from its head.
+//! the copy ends earlier, with whole filings, and the next run goes on from its head. Until
+//! then it may lack values that are erased further on.
 //! Keys, marks and trust are not in a store: they stay where they are.
 
 use std::collections::HashSet;
@@ -105,7 +106,8 @@ async fn check_prefix(from: &dyn Store, head: Head, start: Head) -> Result<(), M
     }
 }
 
-/// A page of entries that no filing runs out of: a copy interrupted after it is sound.
+/// A page of entries that no filing runs out of: a copy interrupted after it holds no part
+/// of one.
 async fn read_whole_filings(from: &dyn Store, at: Position) -> Result<Vec<EntryRow>, MigrateError> {
     let mut page = read_page(from, at).await.map_err(MigrateError::Source)?;
     let Some(first) = page.last().and_then(EntryRow::first_position) else { return Ok(page) };
@@ -125,8 +127,8 @@ async fn read_whole_filings(from: &dyn Store, at: Position) -> Result<Vec<EntryR
     Ok(page)
 }
 
-/// Digests that entries of a batch erase, but for those that a later filing of the same
-/// batch brings back: the source has settled which are kept.
+/// Digests that entries of a batch erase: their values may have been copied by a run before
+/// the source erased them.
 fn erased_in(entries: &[EntryRow]) -> Result<Vec<Hash32>, MigrateError> {
     let mut erased = HashSet::new();
     let subjects = entries.iter().filter(|e| {

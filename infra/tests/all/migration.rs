@@ -73,17 +73,15 @@ async fn a_ledger_moves_to_a_database_and_back_interrupted_and_changed_on_the_wa
     let size = lots(Arc::clone(&source) as _).await;
     erase(Arc::clone(&source) as _, 30).await;
 
-    // The second write of the copy fails with its answer lost.
+    // The first write of the copy lands, and its answer is lost.
     let create = || PostgresStore::create(&url, testing::ORIGIN, None);
     {
         let target = FaultyStore::new(create().await.expect("a store"));
-        target.fail_writes([Failure::None, Failure::LandedAnswerUnknown]);
+        target.fail_writes([Failure::LandedAnswerUnknown]);
         let broken = migrate(&*source, &target, None, |_, _| {}).await;
         assert!(matches!(broken, Err(MigrateError::Fault(_))), "{broken:?}");
         let reached = target.head().await.expect("readable").size.0;
         assert!(0 < reached && reached < size, "it was interrupted in the middle: {reached}");
-        // A copy that ends early is a sound ledger.
-        sound(&target).await;
         target.resign().await;
     }
     // Meanwhile the source goes on, and erases what was copied already.

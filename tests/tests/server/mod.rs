@@ -8,3 +8,4 @@ mod first_minute;
 mod lifecycle;
 mod ndjson;
 mod rights;
+mod stores;
