@@ -89,10 +89,10 @@ async fn answer(app: &App, affair: &'static Affair) -> Result<Option<Answer>, Fa
     };
     match &affair.ask {
         Ask::Access { at, body } => {
-            let (Ok(access), Some(at)) = (hypothetical_access(body), At::parse(at)) else {
+            let (Ok((_, access)), Some(at)) = (hypothetical_access(body), At::parse(at)) else {
                 return Ok(None);
             };
-            let Ok(judgement) = app.ledger.judge(&access, &at, Some(TreeSize(size))) else {
+            let Ok(judgement) = app.ledger.judge(&access, &at, TreeSize(size)) else {
                 return Ok(None);
             };
             answer.now = Some(judgement.verdict);

@@ -21,6 +21,7 @@ mod init;
 mod keygen;
 mod migrate;
 mod rebuild;
+mod receipt;
 mod replay;
 mod rotate;
 mod serve;
@@ -62,6 +63,8 @@ enum Command {
     File(file::Args),
     /// Ask whether an access would be covered; nothing is recorded.
     Check(check::Args),
+    /// Check a receipt offline: what was granted, for whom, until when.
+    Receipt(receipt::Args),
     /// Play case files and check what they expect.
     Replay(replay::Args),
     /// Ask who saw what, under which basis.
@@ -337,6 +340,7 @@ pub fn run() -> ExitCode {
             Command::Sign(args) => sign::run(args),
             Command::File(args) => blocking(|| file::run(args)).await,
             Command::Check(args) => blocking(|| check::run(args)).await,
+            Command::Receipt(args) => receipt::run(args),
             Command::Replay(args) => replay::run(args).await,
             Command::Ask(args) => ask::run(*args).await,
             Command::Export(args) => export::run(args).await,

@@ -126,9 +126,9 @@ fn conceal(
     }
 }
 
-/// Reads an access that nobody signed, personal values in clear: for a dry run. The digests
-/// inside are made up.
-pub fn hypothetical_access(body: &Value) -> Result<Access, Refusal> {
+/// Reads an access that nobody signed, personal values in clear: for a dry run. Also gives
+/// the body as it would be signed. The digests in both are made up.
+pub fn hypothetical_access(body: &Value) -> Result<(Value, Access), Refusal> {
     let mut counter = 0u128;
     let mut salts = || {
         counter += 1;
@@ -141,14 +141,15 @@ pub fn hypothetical_access(body: &Value) -> Result<Access, Refusal> {
     if let Some(refusal) = Refusal::from_errors(errors) {
         return Err(refusal);
     }
-    serde_json::from_value(revealed).map_err(|e| {
+    let access = serde_json::from_value(revealed).map_err(|e| {
         Refusal::at(
             "/body",
             RefusalCode::Malformed,
             format!("contenu illisible : {e}"),
             format!("unreadable body: {e}"),
         )
-    })
+    })?;
+    Ok((signed, access))
 }
 
 fn required(members: &Map<String, Value>, name: &str) -> Result<String, Refusal> {

@@ -76,7 +76,7 @@ impl Command {
 
     /// The author, as enrolled. Errors: `key-unknown` when nobody of that name is.
     pub fn author(&self) -> Result<&Party, Refusal> {
-        self.register().party(&self.filing.iss).ok_or_else(|| unknown_author(&self.filing.iss))
+        author(self.register(), &self.filing.iss)
     }
 
     /// The event of a kind that is not judged.
@@ -88,6 +88,11 @@ impl Command {
     pub fn judged(&self, event_type: crate::kind::EventType, verdict: Verdict) -> Event {
         Event::Filed(self.filing.event(self.item, event_type, Some(Arc::new(verdict))))
     }
+}
+
+/// A party as enrolled. Errors: `key-unknown` when nobody of that name is.
+pub fn author<'r>(register: &'r Register, iss: &str) -> Result<&'r Party, Refusal> {
+    register.party(iss).ok_or_else(|| unknown_author(iss))
 }
 
 pub fn unknown_author(iss: &str) -> Refusal {

@@ -86,8 +86,8 @@ pub struct Processing {
     pub agreements: Vec<Fact<RecordAgreement>>,
     pub objections: Vec<Fact<RecordAgreement>>,
     pub uses: Vec<Fact<RecordUse>>,
-    /// Ids of the decisions on it, in order of recording.
-    pub decisions: Vec<String>,
+    /// The decisions on it, in order of recording.
+    pub decisions: Vec<Decision>,
     pub rulings: Vec<String>,
     pub experiments: Vec<String>,
 }
@@ -104,11 +104,37 @@ pub struct Experiment {
     pub first: u64,
     pub processing: String,
     pub launches: Vec<Fact<LaunchExperiment>>,
+    /// Every enrolment, in order of recording.
     pub sites: Vec<Fact<Site>>,
+    /// Site id → its enrolments, as indices into `sites`.
+    by_id: HashMap<String, Vec<usize>>,
+    /// SIRET → the enrolments of it, under whatever id.
+    by_siret: HashMap<String, Vec<usize>>,
     pub plans: Vec<Fact<PlanExpansion>>,
     pub expansions: Vec<Fact<ExpandExperiment>>,
     pub evaluations: Vec<Fact<EvaluateExperiment>>,
     pub ends: Vec<Fact<()>>,
+}
+
+impl Experiment {
+    fn enrol(&mut self, site: Fact<Site>) {
+        let index = self.sites.len();
+        self.by_id.entry(site.data.id.clone()).or_default().push(index);
+        if let Some(siret) = &site.data.siret {
+            self.by_siret.entry(siret.clone()).or_default().push(index);
+        }
+        self.sites.push(site);
+    }
+
+    /// The enrolments under that id, in order of recording.
+    pub fn enrolments(&self, id: &str) -> impl DoubleEndedIterator<Item = &Fact<Site>> {
+        self.by_id.get(id).into_iter().flatten().map(|&index| &self.sites[index])
+    }
+
+    /// The enrolments of that SIRET, in order of recording.
+    pub fn enrolments_of_siret(&self, siret: &str) -> impl Iterator<Item = &Fact<Site>> {
+        self.by_siret.get(siret).into_iter().flatten().map(|&index| &self.sites[index])
+    }
 }
 
 /// What is filed `about` something.
@@ -143,10 +169,11 @@ pub struct Register {
     processings: HashMap<String, Processing>,
     /// Formality id → processing.
     formalities: HashMap<String, String>,
-    decisions: HashMap<String, Decision>,
+    /// Decision id → processing, index into its decisions.
+    decisions: HashMap<String, (String, usize)>,
     rulings: HashMap<String, Fact<RecordRuling>>,
     experiments: HashMap<String, Experiment>,
-    about: HashMap<(StreamType, String), About>,
+    about: HashMap<StreamType, HashMap<String, About>>,
     /// Digests whose values were erased: none may be disclosed again.
     erased: HashSet<String>,
     /// Access position → rulings that name it.
@@ -207,11 +234,14 @@ impl Register {
     }
 
     pub fn decision(&self, id: &str) -> Option<&Decision> {
-        self.decisions.get(id)
+        let (processing, index) = self.decisions.get(id)?;
+        Some(&self.processings[processing].decisions[*index])
     }
 
     pub fn decisions(&self) -> impl Iterator<Item = (&String, &Decision)> {
-        self.decisions.iter()
+        self.decisions
+            .iter()
+            .map(|(id, (processing, index))| (id, &self.processings[processing].decisions[*index]))
     }
 
     pub fn experiment(&self, id: &str) -> Option<&Experiment> {
@@ -247,7 +277,7 @@ impl Register {
     }
 
     pub fn about(&self, kind: StreamType, id: &str) -> Option<&About> {
-        self.about.get(&(kind, id.to_owned()))
+        self.about.get(&kind)?.get(id)
     }
 
     /// Whether the value of this digest was erased.
@@ -342,7 +372,7 @@ impl Register {
         }
         macro_rules! about {
             ($about:expr) => {
-                self.about.entry(($about.kind, $about.id.clone())).or_default()
+                self.about.entry($about.kind).or_default().entry($about.id.clone()).or_default()
             };
         }
         match &*filed.body {
@@ -448,16 +478,18 @@ impl Register {
             }
             Body::RenderDecision(b) => {
                 let formal = self.is_formal(filed, Role::Regulator, None);
-                processing!(b.processing).decisions.push(b.decision.clone());
                 let rendered = fact!(b.clone(), formal);
-                self.decisions
-                    .insert(b.decision.clone(), Decision { rendered, endings: Vec::new() });
+                let decisions = &mut processing!(b.processing).decisions;
+                let place = (b.processing.clone(), decisions.len());
+                decisions.push(Decision { rendered, endings: Vec::new() });
+                self.decisions.insert(b.decision.clone(), place);
             }
             Body::EndDecision(b) => {
                 let formal = self.is_formal(filed, Role::Regulator, None)
                     || self.is_formal(filed, Role::Court, None);
-                if let Some(decision) = self.decisions.get_mut(&b.decision) {
-                    decision.endings.push(fact!(b.clone(), formal));
+                if let Some((processing, index)) = self.decisions.get(&b.decision) {
+                    let decisions = &mut processing!(processing).decisions;
+                    decisions[*index].endings.push(fact!(b.clone(), formal));
                 }
             }
             Body::RecordRuling(b) => {
@@ -487,7 +519,7 @@ impl Register {
             }
             Body::EnrolSite(b) => {
                 if let Some(experiment) = self.experiments.get_mut(&b.experiment) {
-                    experiment.sites.push(fact!(b.site.clone(), filed.evidence.is_formal()));
+                    experiment.enrol(fact!(b.site.clone(), filed.evidence.is_formal()));
                 }
             }
             Body::PlanExpansion(b) => {
@@ -498,7 +530,7 @@ impl Register {
             Body::ExpandExperiment(b) => {
                 if let Some(experiment) = self.experiments.get_mut(&b.experiment) {
                     for site in &b.sites {
-                        experiment.sites.push(fact!(site.clone(), filed.evidence.is_formal()));
+                        experiment.enrol(fact!(site.clone(), filed.evidence.is_formal()));
                     }
                     experiment.expansions.push(fact!(b.clone(), filed.evidence.is_formal()));
                 }
@@ -585,6 +617,10 @@ impl<'a> View<'a> {
         known(facts, self.size)
     }
 
+    pub fn knows<T>(&self, fact: &Fact<T>) -> bool {
+        fact.position < self.size
+    }
+
     pub fn party(&self, id: &str) -> Option<&'a Party> {
         self.register.party(id).filter(|p| p.position < self.size)
     }
@@ -607,8 +643,8 @@ impl<'a> View<'a> {
 
     /// The decisions on a processing, in order of recording.
     pub fn decisions_on(&self, processing: &'a Processing) -> impl Iterator<Item = &'a Decision> {
-        let view = *self;
-        processing.decisions.iter().filter_map(move |id| view.decision(id))
+        let size = self.size;
+        processing.decisions.iter().take_while(move |d| d.rendered.position < size)
     }
 
     /// The rulings on a processing or on that access, in order of recording.

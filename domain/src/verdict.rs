@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::date::LegalDate;
 use crate::json;
 use crate::vocabulary::RuleCode;
 
@@ -100,6 +101,10 @@ pub struct Verdict {
     pub regime: String,
     /// Tree size the judge saw.
     pub judged_at: u64,
+    /// Last day on which the access, if it is granted, may be served. `None`: it is not
+    /// covered, what it rests on has no term, or the rulebook states none (ADR 0024).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<LegalDate>,
 }
 
 impl Verdict {
@@ -152,6 +157,11 @@ impl Verdict {
         json::write_integer(self.judged_at, out);
         out.extend_from_slice(b",\"regime\":");
         json::write_canonical_str(&self.regime, out);
+        if let Some(day) = self.valid_until {
+            out.extend_from_slice(b",\"valid_until\":\"");
+            out.extend_from_slice(day.to_string().as_bytes());
+            out.push(b'"');
+        }
         out.extend_from_slice(b",\"verdict\":\"");
         out.extend_from_slice(self.verdict.as_str().as_bytes());
         out.extend_from_slice(b"\"}");
@@ -201,6 +211,7 @@ mod tests {
                 basis: vec![0, 9_007_199_254_740_991],
                 regime: "LIL-2004".to_owned(),
                 judged_at: 12,
+                valid_until: LegalDate::from_ymd(2027, 6, 30).filter(|_| verdict.is_covered()),
             };
             let mut written = Vec::new();
             verdict.write_canonical(&mut written);

@@ -79,6 +79,11 @@ macro_rules! code_list {
                 INDEX.get(text).map(|&i| Self(i))
             }
 
+            /// Its place in the list.
+            pub fn index(self) -> usize {
+                usize::from(self.0)
+            }
+
             pub fn term(self) -> &'static Term {
                 &Self::terms()[usize::from(self.0)]
             }
@@ -177,6 +182,11 @@ impl RuleCode {
         static INDEX: LazyLock<HashMap<&'static str, u8>> =
             LazyLock::new(|| index_of(CODELISTS.rules.iter().map(String::as_str)));
         INDEX.get(text).map(|&i| Self(i))
+    }
+
+    /// Its place in the list.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
     }
 
     pub fn as_str(self) -> &'static str {

@@ -9,21 +9,23 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use greffe_domain::aggregate;
 use greffe_domain::body::{Access, Body};
 use greffe_domain::date::Timestamp;
 use greffe_domain::event::{At, ClockKind, Event, LedgerOpened};
 use greffe_domain::filing::{Disclosures, Filing, MAX_FILING_BYTES, UnverifiedFiling};
 use greffe_domain::identifier::{is_slug, valid_origin};
 use greffe_domain::key::{PublicKey, SecretKey};
-use greffe_domain::kind::{EventType, StreamType};
+use greffe_domain::kind::{EventType, Kind, StreamType};
 use greffe_domain::refusal::{Refusal, RefusalCode as C};
 use greffe_domain::register::Register;
-use greffe_domain::rules::{self, Case, Judgement};
+use greffe_domain::rules::{self, Case, Judgement, Rulebook};
 use greffe_domain::seal::{
-    Head as SignedHead, PendingEntry, Position, SealError, SealedEntry, StreamRef, TreeSize,
+    Head as SignedHead, Leaf, PendingEntry, Position, SealError, SealedEntry, StreamRef, TreeSize,
     check_entry, link,
 };
 use greffe_domain::subject::{self, Pivot, SubjectRef};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
@@ -129,6 +131,9 @@ pub struct Opening {
     pub marks: Vec<Arc<HighWater>>,
     /// Kept until the ledger is dropped.
     pub lock: Option<DirectoryLock>,
+    /// In the order they came into force, at least one; new entries are judged under the
+    /// last.
+    pub rulebooks: Vec<&'static Rulebook>,
 }
 
 pub(crate) struct Inner {
@@ -136,6 +141,9 @@ pub(crate) struct Inner {
     origin: String,
     clock_kind: ClockKind,
     clock: Clock,
+    /// The rules that this build knows, in the order they came into force.
+    pub(crate) rulebooks: Vec<&'static Rulebook>,
+    rulebook: &'static Rulebook,
     subject_secret: Option<[u8; 32]>,
     pub(crate) published: Arc<Published>,
     pub(crate) mode: RwLock<Mode>,
@@ -225,6 +233,7 @@ impl Ledger {
             purpose: Purpose::Write,
             marks,
             lock,
+            rulebooks: rules::VERSIONS.to_vec(),
         })
         .await
     }
@@ -271,12 +280,29 @@ impl Ledger {
             purpose,
             marks,
             lock,
+            rulebooks: rules::VERSIONS.to_vec(),
         })
         .await
     }
 
     /// Opens a ledger on any store that already holds position 0, to write it.
     pub async fn start(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        key: SecretKey,
+        subject_secret: [u8; 32],
+        keys: Option<KeyStore>,
+    ) -> Result<Self, OpenError> {
+        Self::start_under(rules::VERSIONS, store, clock, key, subject_secret, keys).await
+    }
+
+    /// The same with other rulebooks than this build's.
+    ///
+    /// `rulebooks`: in the order they came into force, at least one; new entries are judged
+    /// under the last. Errors: `NewerSchema` when the ledger's last entry names none of
+    /// them, for a ledger never goes back to earlier rules (ADR 0025).
+    pub async fn start_under(
+        rulebooks: &[&'static Rulebook],
         store: Arc<dyn Store>,
         clock: Clock,
         key: SecretKey,
@@ -292,13 +318,16 @@ impl Ledger {
             purpose: Purpose::Write,
             marks: Vec::new(),
             lock: None,
+            rulebooks: rulebooks.to_vec(),
         })
         .await
     }
 
     /// Opens a ledger as told.
     pub async fn open_with(opening: Opening) -> Result<Self, OpenError> {
-        let Opening { store, clock, key, subject_secret, keys, purpose, marks, lock } = opening;
+        let Opening { store, clock, key, subject_secret, keys, purpose, marks, lock, rulebooks } =
+            opening;
+        let rulebook = *rulebooks.last().expect("a ledger is opened under at least one rulebook");
         let lead = match purpose {
             Purpose::Serve | Purpose::Write => store.lead().await?,
             Purpose::Follow | Purpose::Read => Lead::Elsewhere,
@@ -312,7 +341,10 @@ impl Ledger {
             _ => store,
         };
         let loaded = load(&*store).await?;
-        check_head(&*store, &loaded.register, loaded.head).await?;
+        let last = check_head(&*store, &loaded.register, loaded.head).await?;
+        if matches!(purpose, Purpose::Serve | Purpose::Write) {
+            check_rules(&rulebooks, &last)?;
+        }
         if let (Some(mark), None, Purpose::Serve | Purpose::Write) = (marks.first(), loss, purpose)
         {
             mark.raise(loaded.head)?;
@@ -329,6 +361,8 @@ impl Ledger {
         });
         let inner = Arc::new(Inner {
             clock_kind: loaded.register.clock(),
+            rulebooks,
+            rulebook,
             stored: AtomicU64::new(loaded.head.size.0),
             store,
             origin,
@@ -555,19 +589,45 @@ impl Ledger {
         })
     }
 
-    /// Judges an access as if it were recorded next; nothing is.
+    /// Answers what recording an access now would: the event and its verdict, or the refusal.
     ///
-    /// `known_at`: the tree size to know; `None` = now.
+    /// `kind`: `access.request` or `access.report`. `signed`: the body as its author would
+    /// sign it, digests in place. Nothing is recorded. The day is the ledger's now.
+    pub fn try_access(
+        &self,
+        kind: Kind,
+        iss: &str,
+        signed: &Value,
+        access: &Access,
+        at: &At,
+    ) -> Result<(EventType, Judgement), Refusal> {
+        let now = self.now();
+        self.with_register(|register| {
+            aggregate::may_record_access(kind, iss, signed, access, register)?;
+            let position = register.size();
+            let days = at.valid_days(now.date());
+            let case = Case { access, days, recorded: Some((position, now)) };
+            let view = register.view(position);
+            let judgement = rules::judge(self.inner.rulebook, &case, view)
+                .expect("an access to a processing the register does not hold was refused");
+            Ok((aggregate::access_event(kind, &judgement.verdict), judgement))
+        })
+    }
+
+    /// Judges an access as the register was known at `known_at`; nothing is recorded.
+    ///
+    /// Whether anybody may file it is not asked: the past is not recorded again.
     pub fn judge(
         &self,
         access: &Access,
         at: &At,
-        known_at: Option<TreeSize>,
+        known_at: TreeSize,
     ) -> Result<Judgement, Refusal> {
         let days = at.valid_days(self.now().date());
         self.with_register(|register| {
-            let view = register.view(known_at.map_or(register.size(), |s| s.0));
-            rules::judge(&rules::CURRENT, &Case { access, days, recorded: None }, view)
+            let view = register.view(known_at.0);
+            let case = Case { access, days, recorded: None };
+            rules::judge(self.inner.rulebook, &case, view)
         })
         .ok_or_else(|| {
             Refusal::at(
@@ -650,7 +710,7 @@ impl Inner {
             Arc::clone(&self.store),
             self.clock.clone(),
             key,
-            &rules::CURRENT,
+            self.rulebook,
             loaded,
             Arc::clone(&self.published),
             jobs,
@@ -762,7 +822,7 @@ async fn current_kid(store: &dyn Store) -> Result<String, OpenError> {
     let missing = || Fault::new(FaultKind::Missing, "find the ledger's key", "position 0");
     let rows = store.entries_of_types(&[StreamType::Ledger], Position(0), 10_000).await?;
     let last = rows.last().ok_or_else(missing)?;
-    let leaf = greffe_domain::seal::Leaf::parse(&last.sealed.leaf)
+    let leaf = Leaf::parse(&last.sealed.leaf)
         .map_err(|e| OpenError::Unsound { position: last.position, reason: e.into() })?;
     let kid = match Event::read(&leaf.event) {
         Ok(Event::LedgerOpened(opened)) => opened.ledger_key.kid().to_owned(),
@@ -772,12 +832,22 @@ async fn current_kid(store: &dyn Store) -> Result<String, OpenError> {
     Ok(kid)
 }
 
+/// A ledger never goes back to earlier rules (ADR 0025): those of its last entry are ours.
+pub(crate) fn check_rules(rulebooks: &[&'static Rulebook], last: &Leaf) -> Result<(), Fault> {
+    if rulebooks.iter().any(|known| known.version == last.rulebook) {
+        return Ok(());
+    }
+    let on = format!("the entry at position {}", last.position);
+    Err(Fault::new(FaultKind::NewerSchema, "go on with the ledger", on)
+        .because(format!("its rules are those of {}", last.rulebook)))
+}
+
 /// The last entry must be sound before anything is signed after it.
 pub(crate) async fn check_head(
     store: &dyn Store,
     register: &Register,
     head: Head,
-) -> Result<(), OpenError> {
+) -> Result<Leaf, OpenError> {
     let Some(last) = head.size.0.checked_sub(1).map(Position) else {
         return Err(Fault::new(FaultKind::Missing, "open the ledger", "position 0").into());
     };
@@ -793,8 +863,7 @@ pub(crate) async fn check_head(
     let row = rows.last().expect("one or two rows");
     let unsound = |reason| OpenError::Unsound { position: last, reason };
     let key = register.ledger_key(last.0).ok_or_else(|| unsound(SealError::Member("key")))?;
-    check_entry(register.origin(), last, &prev, &row.sealed, key).map_err(unsound)?;
-    Ok(())
+    check_entry(register.origin(), last, &prev, &row.sealed, key).map_err(unsound)
 }
 
 fn follows() -> Refusal {

@@ -18,7 +18,7 @@ use greffe_domain::body::Body;
 use greffe_domain::command::{Command, Context, KnownAccess, named_accesses, stream_of};
 use greffe_domain::date::{LegalDate, Timestamp};
 use greffe_domain::encoding::{Hash32, base64url_decode};
-use greffe_domain::event::{At, ClockKind, Event};
+use greffe_domain::event::{ClockKind, Event};
 use greffe_domain::filing::{Filing, check_issue_time};
 use greffe_domain::key::SecretKey;
 use greffe_domain::kind::{EventType, StreamType};
@@ -26,7 +26,7 @@ use greffe_domain::refusal::{Refusal, RefusalCode as C};
 use greffe_domain::register::Register;
 use greffe_domain::rules::{self, Case, Rulebook};
 use greffe_domain::seal::{
-    FilingRef, PendingEntry, Position, SealedEntry, StreamRef, entry_text, link,
+    FilingRef, Leaf, PendingEntry, Position, SealedEntry, StreamRef, entry_text, link,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -229,10 +229,13 @@ impl Loaded {
     }
 }
 
+fn read_leaf(row: &EntryRow) -> Result<Leaf, Fault> {
+    Leaf::parse(&row.sealed.leaf).map_err(|e| corrupt("read a leaf", row.position, &e.to_string()))
+}
+
 /// The event of a row, with the disclosures that rules look at.
 async fn read_event(store: &dyn Store, row: &EntryRow) -> Result<Event, Fault> {
-    let leaf = greffe_domain::seal::Leaf::parse(&row.sealed.leaf)
-        .map_err(|e| corrupt("read a leaf", row.position, &e.to_string()))?;
+    let leaf = read_leaf(row)?;
     let disclosures = match row.event_type {
         EventType::SubjectAgreed | EventType::SubjectObjected => store
             .disclosures_at(&[row.position])
@@ -490,9 +493,8 @@ impl Sequencer {
             .collect();
         let index = u32::try_from(item).expect("a filing has at most 1,000 items");
         let reference = FilingRef { digest: filing.digest, item: index };
-        let event_type = staged.event.event_type();
-        let valid_until =
-            valid_until(&body, event_type, &filing.at, position, time, &self.register);
+        let version = self.rulebook.version;
+        let valid_until = valid_until(&staged.event, version, position, time, &self.register);
         let mut linked = self.link_entry(staged, Some(reference), time)?;
         linked.disclosures = disclosures;
         linked.valid_until = valid_until;
@@ -883,10 +885,9 @@ pub async fn receipt_of(
     row: EntryRow,
 ) -> Result<Receipt, Fault> {
     let event = read_event(store, &row).await?;
+    let rulebook = read_leaf(&row)?.rulebook;
     let register = register.read().expect("no writer panics with this lock");
-    let valid_until = event.filed().and_then(|filed| {
-        valid_until(&filed.body, filed.event_type, &filed.at, row.position, row.time, &register)
-    });
+    let valid_until = valid_until(&event, &rulebook, row.position, row.time, &register);
     Ok(Receipt {
         origin: register.origin().to_owned(),
         position: row.position,
@@ -903,17 +904,18 @@ pub async fn receipt_of(
 
 /// Last day on which an access may be served, if it was granted with a term.
 fn valid_until(
-    body: &Body,
-    event_type: EventType,
-    at: &At,
+    event: &Event,
+    rulebook: &str,
     position: Position,
     time: Timestamp,
     register: &Register,
 ) -> Option<LegalDate> {
-    let (Body::RequestAccess(access), EventType::AccessGranted) = (body, event_type) else {
-        return None;
-    };
-    let days = at.valid_days(time.date());
+    let filed = event.filed().filter(|filed| filed.event_type == EventType::AccessGranted)?;
+    if Rulebook::by_version(rulebook).is_none_or(|rulebook| rulebook.states_term) {
+        return filed.verdict.as_ref()?.valid_until;
+    }
+    let Body::RequestAccess(access) = &*filed.body else { return None };
+    let days = filed.at.valid_days(time.date());
     let case = Case { access, days, recorded: Some((position.0, time)) };
     rules::valid_until(&case, register.view(position.0))
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::high_water::{Loss, LossKind};
-use crate::ledger::{Inner, Mode, Purpose, Standing, check_head, loss_of};
+use crate::ledger::{Inner, Mode, Purpose, Standing, check_head, check_rules, loss_of};
 use crate::sequencer::{Loaded, load};
 use crate::store::{Fault, Lead, Store};
 
@@ -129,7 +129,9 @@ impl Inner {
             Ok::<_, Fault>(self.standing() == Standing::Follows)
         };
         let ready = ready.await.unwrap_or(false)
-            && check_head(&*self.store, &loaded.register, loaded.head).await.is_ok()
+            && check_head(&*self.store, &loaded.register, loaded.head)
+                .await
+                .is_ok_and(|last| check_rules(&self.rulebooks, &last).is_ok())
             && self.holds_key(&loaded);
         if !ready {
             self.store.resign().await;

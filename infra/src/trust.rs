@@ -34,21 +34,8 @@ impl Trust {
     }
 
     fn parse(bytes: &[u8]) -> Option<Self> {
-        let value = json::parse(bytes).ok()?;
-        let members = value.as_object()?;
-        const MEMBERS: [&str; 4] = ["v", "origin", "ledger_key", "min_size"];
-        if value["v"].as_u64() != Some(1) || members.keys().any(|m| !MEMBERS.contains(&m.as_str()))
-        {
-            return None;
-        }
-        Some(Self {
-            origin: value["origin"].as_str()?.to_owned(),
-            ledger_key: PublicKey::from_jwk(&value["ledger_key"]).ok()?,
-            min_size: match members.get("min_size") {
-                None => None,
-                Some(size) => Some(TreeSize(size.as_u64()?)),
-            },
-        })
+        let trust = greffe_domain::trust::Trust::parse(bytes).ok()?;
+        Some(Self { origin: trust.origin, ledger_key: trust.ledger_key, min_size: trust.min_size })
     }
 
     /// Writes it whole or not at all, over an older one if need be.

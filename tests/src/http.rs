@@ -50,6 +50,10 @@ impl Client {
         Self { agent, base: url.trim_end_matches('/').to_owned(), token: None }
     }
 
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
     /// Signs in as a party of a ledger made by `create_ledger`.
     pub fn signed_in(&self, party: &str, key: &SecretKey) -> Result<Self, String> {
         static REQUESTS: AtomicU64 = AtomicU64::new(0);

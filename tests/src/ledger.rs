@@ -21,7 +21,7 @@ use greffe_domain::key::{PublicKey, SecretKey, enrolment_text, simulated_party_k
 use greffe_domain::kind::{EventType, Kind, StreamType};
 use greffe_domain::refusal::Refusal;
 use greffe_domain::register::Register;
-use greffe_domain::rules::{self, CURRENT, Case};
+use greffe_domain::rules::{self, CURRENT, Case, Rulebook};
 use greffe_domain::sdjwt::{self, Disclosure};
 use greffe_domain::seal::{
     FilingRef, Head, PendingEntry, Position, SealedEntry, StreamRef, TreeSize, link,
@@ -134,6 +134,7 @@ pub struct TestLedger {
     key: SecretKey,
     opening_key: SecretKey,
     now: Timestamp,
+    rulebook: &'static Rulebook,
     register: Arc<Register>,
     streams: HashMap<(StreamType, String), (u64, State)>,
     own_version: u64,
@@ -150,12 +151,18 @@ pub struct TestLedger {
 impl TestLedger {
     /// Opens a ledger: position 0 is recorded.
     pub fn open(origin: &str, clock: ClockKind) -> Self {
+        Self::open_under(&CURRENT, origin, clock)
+    }
+
+    /// The same, judging under these rules from the first entry on.
+    pub fn open_under(rulebook: &'static Rulebook, origin: &str, clock: ClockKind) -> Self {
         let key = SecretKey::from_seed(&blake3::derive_key("greffe tests ledger key", b"0"));
         let mut ledger = Self {
             origin: origin.to_owned(),
             opening_key: key.clone(),
             key,
             now: Timestamp::parse("2012-01-02T09:00:00Z").expect("an instant"),
+            rulebook,
             register: Arc::new(Register::new()),
             streams: HashMap::new(),
             own_version: 0,
@@ -186,6 +193,11 @@ impl TestLedger {
 
     pub fn size(&self) -> u64 {
         self.forgotten + self.entries.len() as u64
+    }
+
+    /// Judges under these rules from the next entry on.
+    pub fn adopt(&mut self, rulebook: &'static Rulebook) {
+        self.rulebook = rulebook;
     }
 
     /// Position of the last access recorded.
@@ -316,7 +328,7 @@ impl TestLedger {
             now: self.now,
             position,
             register: Arc::clone(&self.register),
-            rulebook: &CURRENT,
+            rulebook: self.rulebook,
             accesses: named.iter().filter_map(|p| self.accesses.get(&p.0).cloned()).collect(),
         };
         let command = Command { filing: Arc::clone(filing), item, context };
@@ -354,7 +366,7 @@ impl TestLedger {
         };
         let days = filing.at.valid_days(self.now.date());
         let case = Case { access, days, recorded: Some((position, self.now)) };
-        let judged = rules::judge(&CURRENT, &case, self.register.view(position));
+        let judged = rules::judge(self.rulebook, &case, self.register.view(position));
         let verdict = judged.expect("a processing of the register").verdict;
         let event_type = match filing.kind {
             Kind::AccessReport => EventType::AccessRecorded,
@@ -450,7 +462,7 @@ impl TestLedger {
             origin: &self.origin,
             position,
             prev: self.link,
-            rulebook: CURRENT.version,
+            rulebook: self.rulebook.version,
             stream,
             time: self.now,
         };
@@ -464,6 +476,25 @@ impl TestLedger {
         let sealed = SealedEntry::sign(&self.origin, position, leaf, self.link, &self.key);
         Arc::make_mut(&mut self.register).apply(position.0, self.now, event);
         self.entries.push(Recorded { filing: None, sealed, disclosures: Vec::new() });
+    }
+
+    /// The receipt of an entry, as the service gives it.
+    pub fn receipt(&self, position: u64) -> Value {
+        let entry = &self.entries[position as usize];
+        let leaf = json::parse(&entry.sealed.leaf).expect("our own leaf");
+        let mut receipt = json!({
+            "origin": self.origin, "position": position, "link": entry.sealed.link,
+            "signature": base64url(&entry.sealed.signature), "key": entry.sealed.kid,
+            "time": leaf["time"], "filing": leaf["filing"]["digest"],
+        });
+        if let Some(verdict) = leaf["event"]["data"].get("verdict") {
+            receipt["verdict"] = verdict.clone();
+            if leaf["event"]["type"] == "AccessGranted" && !verdict["valid_until"].is_null() {
+                receipt["valid_until"] = verdict["valid_until"].clone();
+            }
+        }
+        receipt["leaf"] = leaf;
+        receipt
     }
 
     // Exports.

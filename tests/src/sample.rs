@@ -5,6 +5,7 @@
 use greffe_domain::encoding::base64url;
 use greffe_domain::event::ClockKind;
 use greffe_domain::kind::Kind;
+use greffe_domain::rules::{CURRENT, Rulebook};
 use serde_json::{Value, json};
 
 use crate::ledger::{Draft, TestLedger};
@@ -48,6 +49,26 @@ pub fn access_by_employer(subjects: &[u64]) -> Value {
     body
 }
 
+/// The same by the fund, about a group of one of its own sites instead of persons.
+pub fn access_to_cohort(site: &str) -> Value {
+    let mut body = access(&[]);
+    let members = body.as_object_mut().expect("an access is an object");
+    members.remove("subjects");
+    members["recipient"]["site"] = json!({"id": site});
+    body["cohort"] = json!({"headcount": 412, "units": [site], "cells": []});
+    body
+}
+
+/// A later authorisation than that of [`opened`], with a last day.
+pub fn authorise_until(ledger: &mut TestLedger, until: &str) {
+    let body = json!({
+        "decision": "deliberation-a-terme-inventee", "processing": PROCESSING, "until": until,
+        "outcomes": [{"purpose": "PUR-CASE-MGMT", "outcome": "ACCEPTED"}],
+    });
+    let draft = Draft::act(AUTHORITY, Kind::DecisionRender, body).at("2011-08-15");
+    ledger.file(&draft).expect("a decision of the authority");
+}
+
 /// Body of `statement.record` about the processing, with a concealed text.
 pub fn statement(text: &str) -> Value {
     json!({
@@ -58,7 +79,12 @@ pub fn statement(text: &str) -> Value {
 
 /// A ledger with its parties, an authorised processing, and no access yet.
 pub fn opened(clock: ClockKind) -> TestLedger {
-    let mut ledger = TestLedger::open(ORIGIN, clock);
+    opened_under(&CURRENT, clock)
+}
+
+/// The same, judged under these rules.
+pub fn opened_under(rulebook: &'static Rulebook, clock: ClockKind) -> TestLedger {
+    let mut ledger = TestLedger::open_under(rulebook, ORIGIN, clock);
     for (party, role) in [
         (FUND, "controller"),
         (AUTHORITY, "regulator"),

@@ -282,6 +282,7 @@ fn verdict() -> Verdict {
         basis: vec![2, 3],
         regime: "LIL-2004".to_owned(),
         judged_at: 12,
+        valid_until: None,
     }
 }
 

@@ -1,5 +1,5 @@
-//! The worked example of `docs/format.md`, computed again by a script in another language
-//! that knows the page alone; and the same script on a page with one byte changed.
+//! The worked examples of `docs/format.md` and `docs/receipts.md`, computed again by scripts
+//! in another language that know the page alone; and the same on a page with one byte changed.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -11,24 +11,28 @@ fn page() -> String {
     std::fs::read_to_string(path("../docs/format.md")).expect("docs/format.md is there")
 }
 
-/// A directory in which `vectors/recompute.mjs` finds that page and the modules.
+fn copy_with(page: &str, name: &str) -> PathBuf {
+    copy_of("recompute.mjs", "format.md", page, name)
+}
+
+/// A directory in which a script of `vectors` finds that page and the modules.
 ///
 /// Under the target directory, one for each name: tests run side by side.
-fn copy_with(page: &str, name: &str) -> PathBuf {
+fn copy_of(script: &str, page_name: &str, page: &str, name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("recompute").join(name);
     for directory in ["docs", "tests/vectors"] {
         std::fs::create_dir_all(root.join(directory)).expect("a directory of our own");
     }
-    std::fs::write(root.join("docs/format.md"), page).expect("a file of our own");
+    std::fs::write(root.join("docs").join(page_name), page).expect("a file of our own");
     std::fs::write(root.join("tests/package.json"), r#"{"type":"module"}"#).expect("the same");
-    let script = root.join("tests/vectors/recompute.mjs");
-    std::fs::copy(path("vectors/recompute.mjs"), &script).expect("the same");
+    let copy = root.join("tests/vectors").join(script);
+    std::fs::copy(path("vectors").join(script), &copy).expect("the same");
     let modules = root.join("tests/node_modules");
     if !modules.exists() {
         let installed = path("node_modules");
         std::os::unix::fs::symlink(&installed, &modules).expect("a link of our own");
     }
-    script
+    copy
 }
 
 #[track_caller]
@@ -73,6 +77,24 @@ fn a_changed_disclosure_is_noticed() {
     let changed = page.replacen(line, &line.replacen("WyI2", "WyI3", 1), 1);
     assert_ne!(page, changed);
     fails_only(&node::run(&copy_with(&changed, "disclosure"), &[]), &["digest"]);
+}
+
+#[test]
+fn the_receipt_of_the_page_is_checked_from_the_page_alone_and_a_changed_term_noticed() {
+    const SCRIPT: &str = "recompute-receipt.mjs";
+    let page = std::fs::read_to_string(path("../docs/receipts.md")).expect("docs/receipts.md");
+    let run = |page: &str, name: &str| {
+        let output = node::run(&copy_of(SCRIPT, "receipts.md", page, name), &[]);
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, said) = run(&page, "receipt");
+    assert_eq!(code, Some(0), "{said}");
+    // Later everywhere on the page, in the leaf too: only what is signed shows it.
+    let changed = page.replace("\"valid_until\":\"2012-12-31\"", "\"valid_until\":\"2013-12-31\"");
+    assert_ne!(page, changed);
+    let (code, said) = run(&changed, "receipt-later");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("link: false"), "{said}");
 }
 
 #[test]

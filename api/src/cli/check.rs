@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{CliError, Identity, read_file};
 use crate::client::Client;
 use crate::sign::Draft;
+use crate::words::Lang;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -19,8 +20,16 @@ pub struct Args {
     /// As known at a position, a time or a date.
     #[arg(long)]
     known_at: Option<String>,
+    /// Language of the reasons: fr or en.
+    #[arg(long, env = "GREFFE_LANG", default_value = "en", value_parser = lang)]
+    lang: Lang,
     #[arg(long)]
     json: bool,
+}
+
+/// A language we have words in.
+pub fn lang(text: &str) -> Result<Lang, String> {
+    Lang::parse(text).ok_or_else(|| "fr or en".to_owned())
 }
 
 pub fn run(args: Args) -> Result<(), CliError> {
@@ -31,7 +40,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
         ..args.identity
     };
     let client = identity.sign_in(&client)?;
-    let mut question = json!({"kind": "access.request", "body": draft.body});
+    let mut question = json!({"kind": draft.kind, "body": draft.body});
     if let Some(at) = &draft.at {
         question["at"] = at.as_str().into();
     }
@@ -39,18 +48,25 @@ pub fn run(args: Args) -> Result<(), CliError> {
         question["known_at"] =
             known_at.parse::<u64>().map_or_else(|_| known_at.as_str().into(), Value::from);
     }
-    let answer =
-        client.post("/v1/judgements", "application/json", &question.to_string())?.accepted()?;
+    let lang = args.lang;
+    let path = format!("/v1/judgements?lang={}", lang.as_str());
+    let answer = client.post(&path, "application/json", &question.to_string())?.accepted()?;
     let verdict = answer["verdict"].as_str().unwrap_or_default().to_owned();
     if args.json {
         say!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default());
     } else {
-        say!(
-            "{verdict} (finding of the register, not a ruling; regime {})",
-            answer["regime"].as_str().unwrap_or_default()
+        let regime = answer["regime"].as_str().unwrap_or_default();
+        let (fr, en) = (
+            format!("{verdict} (constat du registre, pas un jugement ; régime {regime})"),
+            format!("{verdict} (finding of the register, not a ruling; regime {regime})"),
         );
+        say!("{}", lang.pick(&fr, &en));
         for finding in answer["findings"].as_array().into_iter().flatten() {
-            say!("  {}", describe(finding));
+            say!("  {}", describe(finding, lang));
+        }
+        if let Some(day) = answer["valid_until"].as_str() {
+            let (fr, en) = (format!("à servir jusqu’au {day}"), format!("to be served by {day}"));
+            say!("{}", lang.pick(&fr, &en));
         }
     }
     if verdict.starts_with("COVERED") {
@@ -62,18 +78,22 @@ pub fn run(args: Args) -> Result<(), CliError> {
     ))
 }
 
-/// One finding in a line.
-pub fn describe(finding: &Value) -> String {
+/// One finding in a line: what it weighs, how it is known, its code, the sentence, the source
+/// and the entries it rests on.
+fn describe(finding: &Value, lang: Lang) -> String {
     let text = |name: &str| finding[name].as_str().unwrap_or_default();
-    let code = text("code");
-    let reason = greffe_domain::vocabulary::RuleCode::parse(code)
-        .and_then(|_| greffe_domain::rules::CURRENT.rule(code))
-        .map(|rule| rule.reason_en)
-        .unwrap_or_default();
+    let positions: Vec<String> =
+        finding["positions"].as_array().into_iter().flatten().map(Value::to_string).collect();
+    let entries = match positions.len() {
+        0 => String::new(),
+        _ => format!(" ({} {})", lang.pick("entrées", "entries"), positions.join(", ")),
+    };
     format!(
-        "{:<9} {:<14} {code}: {reason} [{}]",
+        "{:<9} {:<14} {}: {} [{}]{entries}",
         text("severity"),
         text("evidence"),
+        text("code"),
+        text("reason"),
         text("source")
     )
 }

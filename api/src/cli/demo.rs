@@ -179,7 +179,7 @@ fn line(answer: &Answer, lang: Lang) -> String {
     let reason = answer.findings.first().map(|first| {
         let times = answer.findings.iter().filter(|f| f.code == first.code).count();
         let code = first.code.as_str();
-        let words = queries::reason(code, &CURRENT).map_or(code, |(fr, en)| lang.pick(fr, en));
+        let words = queries::reason(code, &CURRENT, lang).unwrap_or_else(|| code.to_owned());
         let times = if times > 1 { format!(" ×{times}") } else { String::new() };
         format!(" — {words} [{code}{times}]")
     });

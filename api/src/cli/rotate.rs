@@ -1,5 +1,7 @@
 //! `greffe rotate-key`: the ledger signs with a new key from the next entry on.
 
+use std::path::PathBuf;
+
 use greffe_infra::ledger::Purpose;
 
 use super::{CliError, Place};
@@ -8,6 +10,9 @@ use super::{CliError, Place};
 pub struct Args {
     #[command(flatten)]
     place: Place,
+    /// Where the receipt of the change goes, for `greffe receipt check --rotation`.
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
 }
 
 pub async fn run(args: Args) -> Result<(), CliError> {
@@ -18,5 +23,15 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         receipt.position
     );
     ledger.shutdown().await;
-    Ok(())
+    let Some(path) = args.receipt else { return Ok(()) };
+    let bytes = serde_json::to_vec_pretty(&receipt).unwrap_or_default();
+    std::fs::write(&path, bytes).map_err(|e| {
+        CliError::broken(
+            format!(
+                "the key is changed, but its receipt cannot be written to {}: {e}",
+                path.display()
+            ),
+            format!("take entry {} from an export instead", receipt.position),
+        )
+    })
 }

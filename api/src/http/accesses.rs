@@ -286,8 +286,8 @@ pub fn reasons(verdicts: &[&Verdict], lang: Lang) -> Value {
     let codes = verdicts.iter().flat_map(|v| &v.findings).map(|f| f.code.as_str());
     let mut words = serde_json::Map::new();
     for code in codes {
-        if let Some((fr, en)) = queries::reason(code, &CURRENT) {
-            words.insert(code.to_owned(), lang.pick(fr, en).into());
+        if let Some(reason) = queries::reason(code, &CURRENT, lang) {
+            words.insert(code.to_owned(), reason.into());
         }
     }
     Value::Object(words)

@@ -35,7 +35,6 @@ pub async fn list(
         .items
         .iter()
         .map(|row| {
-            let words = queries::reason(&row.code, &CURRENT);
             json!({
                 "position": row.position,
                 "recorded": row.recorded,
@@ -43,7 +42,7 @@ pub async fn list(
                 "severity": row.severity,
                 "evidence": row.evidence,
                 "source": CURRENT.rule(&row.code).map(|r| r.source),
-                "reason": words.map(|(fr, en)| lang.pick(fr, en)),
+                "reason": queries::reason(&row.code, &CURRENT, lang),
                 "processing": row.processing,
                 "recipient": row.recipient,
                 "discloser": row.discloser,

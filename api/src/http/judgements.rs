@@ -1,7 +1,9 @@
 //! `POST /v1/judgements`: would this access be covered? Nothing is recorded.
 //!
-//! The body is that of an `access.request` with personal values in clear; they are used and
-//! forgotten. With `kind` = `generalise.decide` the question is what stands in the way of
+//! The body is that of an `access.request` or `access.report` with personal values in clear;
+//! they are used and forgotten. The answer is what recording it now would give, refusals
+//! included, as filed by whoever may file it: a recipient who may not asks all the same. As
+//! known at an earlier size the register alone answers. With `kind` = `generalise.decide` the question is what stands in the way of
 //! generalising: it reads only the public register.
 
 use std::collections::HashMap;
@@ -12,7 +14,7 @@ use axum::extract::State;
 use greffe_domain::event::At;
 use greffe_domain::kind::{Kind, StreamType};
 use greffe_domain::refusal::{Refusal, RefusalCode as C};
-use greffe_domain::rules::generalise;
+use greffe_domain::rules::{CURRENT, generalise};
 use greffe_domain::seal::TreeSize;
 use serde_json::{Value, json};
 
@@ -21,6 +23,7 @@ use super::authz::{Reach, Reader, Route, admit};
 use super::problem::Problem;
 use super::{Json, Known, Language, Shared};
 use crate::sign::hypothetical_access;
+use crate::words::page_word;
 
 /// How often each party asked within the minute.
 #[derive(Debug, Clone, Default)]
@@ -89,32 +92,32 @@ pub async fn create(
         Some(Value::Number(n)) => Known::parse(Some(&n.to_string()))?,
         Some(_) => return Err(shape("/known_at")),
     };
-    let size = match known {
-        None => app.ledger.size().0,
-        Some(known) => known.size(&app).await?,
+    let known = match known {
+        None => None,
+        Some(known) => Some(known.size(&app).await?),
     };
+    let size = known.unwrap_or_else(|| app.ledger.size().0);
     let body = members.get("body").ok_or_else(|| shape("/body"))?;
     let kind = members.get("kind").and_then(Value::as_str).ok_or_else(|| shape("/kind"))?;
-    match Kind::parse(kind) {
-        Some(Kind::AccessRequest | Kind::AccessReport) => {}
+    let kind = match Kind::parse(kind) {
+        Some(kind @ (Kind::AccessRequest | Kind::AccessReport)) => kind,
         Some(Kind::GeneraliseDecide) => return generalisation(&app, body, &at, size, lang),
         _ => {
             return Err(Refusal::at(
                 "/kind",
                 C::CodeUnknown,
-                "attendu : access.request ou generalise.decide",
-                "expected access.request or generalise.decide",
+                "attendu : access.request, access.report ou generalise.decide",
+                "expected access.request, access.report or generalise.decide",
             )
             .into());
         }
-    }
-    let access = hypothetical_access(body)?;
-    let own = access.recipient.party == party
-        || app.ledger.with_register(|r| {
-            let processing = r.processing(&access.processing);
-            let controller = processing.and_then(|p| p.controller.as_deref());
-            access.discloser.as_deref().or(controller) == Some(party)
-        });
+    };
+    let (signed, access) = hypothetical_access(body)?;
+    let discloser = app.ledger.with_register(|r| {
+        let controller = r.processing(&access.processing).and_then(|p| p.controller.clone());
+        access.discloser.clone().or(controller)
+    });
+    let own = access.recipient.party == party || discloser.as_deref() == Some(party);
     if reach == Reach::Own && !own {
         return Err(Refusal::new(
             C::NotYours,
@@ -123,13 +126,47 @@ pub async fn create(
         )
         .into());
     }
-    let judgement = app.ledger.judge(&access, &at, Some(TreeSize(size)))?;
+    let (event, judgement) = match known {
+        Some(size) => (None, app.ledger.judge(&access, &at, TreeSize(size))?),
+        None => {
+            let filers = [Some(party), discloser.as_deref(), Some(&access.recipient.party)];
+            let answers = filers
+                .into_iter()
+                .flatten()
+                .map(|iss| app.ledger.try_access(kind, iss, &signed, &access, &at));
+            let (event, judgement) = first_that_may(answers)?;
+            (Some(event), judgement)
+        }
+    };
     let mut verdict = judgement.verdict;
     // Nothing was signed, so there is no digest to rest on.
     verdict.findings.iter_mut().for_each(|f| f.rests_on.clear());
     let mut answer = verdict.to_value();
+    for (finding, value) in
+        verdict.findings.iter().zip(answer["findings"].as_array_mut().into_iter().flatten())
+    {
+        if let Some(reason) = super::queries::reason(finding.code.as_str(), &CURRENT, lang) {
+            value["reason"] = reason.into();
+        }
+    }
     answer["reasons"] = reasons(&[&verdict], lang);
+    answer["event"] = json!(event);
+    answer["notice"] = page_word(lang, "home.finding-not-ruling").into();
     Ok(axum::Json(answer))
+}
+
+/// The first answer that is none of who may file; else why the asker itself may not.
+fn first_that_may<T>(answers: impl Iterator<Item = Result<T, Refusal>>) -> Result<T, Refusal> {
+    let mut may_not = None;
+    for answer in answers {
+        match answer {
+            Err(refusal) if matches!(refusal.code, C::RoleNotAllowed | C::NotYours) => {
+                may_not.get_or_insert(refusal);
+            }
+            other => return other,
+        }
+    }
+    Err(may_not.expect("the asker itself is among those who might file"))
 }
 
 fn shape(pointer: &str) -> Problem {
@@ -173,8 +210,8 @@ fn generalisation(
     let mut words = serde_json::Map::new();
     for finding in &found {
         let code = finding.code.as_str();
-        if let Some((fr, en)) = super::queries::reason(code, &greffe_domain::rules::CURRENT) {
-            words.insert(code.to_owned(), lang.pick(fr, en).into());
+        if let Some(reason) = super::queries::reason(code, &CURRENT, lang) {
+            words.insert(code.to_owned(), reason.into());
         }
     }
     Ok(axum::Json(json!({"findings": found, "judged_at": size, "reasons": words})))

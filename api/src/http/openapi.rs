@@ -59,7 +59,7 @@ const OPERATIONS: &[Operation] = &[
         true,
         &[],
         ("application/json", "Question"),
-        (200, "Verdict"),
+        (200, "Judgement"),
     ),
     post(
         "/v1/tokens",
@@ -295,6 +295,7 @@ fn schemas() -> Value {
             "positions": many(position()),
             "rests_on": many(text()),
             "source": text(),
+            "reason": {"type": "string", "description": "Plain sentence, in judgements only"},
         })),
         "Verdict": object(&["verdict", "findings", "basis", "regime", "judged_at"], json!({
             "verdict": reference("Outcome"),
@@ -302,7 +303,19 @@ fn schemas() -> Value {
             "basis": many(position()),
             "regime": text(),
             "judged_at": {"type": "integer", "description": "Tree size the judge saw"},
+            "valid_until": {"type": "string", "format": "date", "description": "Last day on which it may be served, if it is granted"},
             "reasons": {"type": "object", "additionalProperties": {"type": "string"}},
+        })),
+        "Judgement": object(&["verdict", "findings", "basis", "regime", "judged_at", "event", "notice"], json!({
+            "verdict": reference("Outcome"),
+            "findings": many(reference("Finding")),
+            "basis": many(position()),
+            "regime": text(),
+            "judged_at": {"type": "integer", "description": "Tree size the judge saw"},
+            "valid_until": {"type": "string", "format": "date", "description": "Last day on which it may be served, if it is granted"},
+            "reasons": {"type": "object", "additionalProperties": {"type": "string"}},
+            "event": {"enum": ["AccessGranted", "AccessDenied", "AccessRecorded", null], "description": "What recording it now would write; null as known earlier"},
+            "notice": text(),
         })),
         "Access": object(&["position", "at", "recipient", "processing", "purpose", "categories", "basis", "then", "now", "changed_by"], json!({
             "position": position(),
@@ -345,7 +358,7 @@ fn schemas() -> Value {
             "verdict": reference("Verdict"), "valid_until": {"type": "string", "format": "date"},
         })),
         "Question": object(&["kind", "body"], json!({
-            "kind": {"enum": ["access.request", "generalise.decide"]},
+            "kind": {"enum": ["access.request", "access.report", "generalise.decide"]},
             "at": {"type": "string", "description": "EDTF"},
             "known_at": {"type": ["string", "integer"]},
             "body": {"type": "object"},

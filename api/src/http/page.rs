@@ -142,10 +142,9 @@ fn view(answer: &affairs::Answer, lang: Lang) -> AffairView {
             same.times += 1;
             continue;
         }
-        let words = queries::reason(code, &CURRENT);
         findings.push(FindingView {
             code: code.to_owned(),
-            reason: words.map_or(code, |(fr, en)| lang.pick(fr, en)).to_owned(),
+            reason: queries::reason(code, &CURRENT, lang).unwrap_or_else(|| code.to_owned()),
             times: 1,
             evidence: page_word(
                 lang,

@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use crate::words::Lang;
 use greffe_domain::body::Access;
 use greffe_domain::date::Timestamp;
 use greffe_domain::event::{Event, Filed};
@@ -135,6 +136,7 @@ pub fn judge_again(recorded: &Recorded<'_>, view: View<'_>) -> Verdict {
         verdict.findings.extend(kept);
         verdict.findings.sort_by(|a, b| (a.code, &a.positions).cmp(&(b.code, &b.positions)));
         verdict.verdict = rules::conclude(&CURRENT, &verdict.findings);
+        verdict.valid_until = verdict.valid_until.filter(|_| verdict.verdict.is_covered());
     }
     verdict
 }
@@ -213,11 +215,19 @@ async fn read_all(app: &App, positions: &[u64]) -> Result<Vec<Read>, Fault> {
     Ok(read)
 }
 
-/// The sentence of a rule, for a reader.
-pub fn reason(code: &str, rulebook: &Rulebook) -> Option<(&'static str, &'static str)> {
-    let judged = rulebook.rule(code).map(|r| (r.reason_fr, r.reason_en));
-    judged.or_else(|| {
+/// The sentence of a rule, for a reader, with what of it remains to be checked. `None`: no
+/// rule has that code.
+pub fn reason(code: &str, rulebook: &Rulebook, lang: Lang) -> Option<String> {
+    let Some(rule) = rulebook.rule(code) else {
         let requirement = rules::generalise::REQUIREMENTS.iter().find(|r| r.code == code)?;
-        Some((requirement.reason_fr, requirement.reason_en))
+        return Some(lang.pick(requirement.reason_fr, requirement.reason_en).to_owned());
+    };
+    let words = lang.pick(rule.reason_fr, rule.reason_en);
+    Some(match rule.to_check() {
+        None => words.to_owned(),
+        Some(open) => {
+            let mark = lang.pick("à vérifier :", "to be checked:");
+            format!("{words} ({mark} {})", lang.pick(open.fr, open.en))
+        }
     })
 }

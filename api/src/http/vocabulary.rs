@@ -2,7 +2,7 @@
 //! and regimes. `GET /v1/regimes?at=`: the law in force on a day.
 
 use axum::Json;
-use greffe_domain::rules::regime::Regime;
+use greffe_domain::rules::regime::{ANSWERS, ASSESSMENT_GRACE, REGIMES, Regime, RegimeRow, Span};
 use greffe_domain::rules::{CURRENT, generalise};
 use greffe_domain::schema;
 use greffe_domain::vocabulary::CODELISTS;
@@ -11,10 +11,35 @@ use serde_json::{Value, json};
 use super::Params;
 use super::problem::Problem;
 
-const REGIMES: [Regime; 3] = [Regime::Lil1978, Regime::Lil2004, Regime::Rgpd2018];
-
 fn all_regimes() -> Vec<Value> {
-    REGIMES.iter().map(|r| json!({"code": r.as_str(), "from": r.from()})).collect()
+    let row = |r: &RegimeRow| json!({"code": r.code, "from": r.from, "source": r.source, "verified": r.verified});
+    REGIMES.iter().map(row).collect()
+}
+
+/// What the authority's silence meant, and the terms the law set.
+fn delays() -> Value {
+    let span = |span: Span| match span {
+        Span::Months(months) => json!({"months": months}),
+        Span::Weeks(weeks) => json!({"weeks": weeks}),
+    };
+    let answers: Vec<Value> = ANSWERS
+        .iter()
+        .map(|row| {
+            json!({
+                "formality": row.formality, "silence": row.silence.as_str(),
+                "delay": row.delay.map(|d| span(d.plain)),
+                "prolonged": row.delay.map(|d| span(d.prolonged)),
+                "source": row.source, "verified": row.verified,
+            })
+        })
+        .collect();
+    json!({
+        "answers": answers,
+        "assessment_grace": {
+            "last_day": ASSESSMENT_GRACE.last_day, "source": ASSESSMENT_GRACE.source,
+            "verified": ASSESSMENT_GRACE.verified,
+        },
+    })
 }
 
 pub async fn all() -> Json<Value> {
@@ -25,6 +50,8 @@ pub async fn all() -> Json<Value> {
             json!({
                 "code": r.code, "severity": r.severity, "regimes": regimes, "source": r.source,
                 "reason_fr": r.reason_fr, "reason_en": r.reason_en,
+                "verified": r.to_check().is_none(),
+                "to_check": r.to_check().map(|open| json!({"fr": open.fr, "en": open.en})),
             })
         })
         .collect();
@@ -46,6 +73,7 @@ pub async fn all() -> Json<Value> {
         "rules": rules,
         "generalisation": requirements,
         "regimes": all_regimes(),
+        "delays": delays(),
         "filings": schema::describe(),
     }))
 }

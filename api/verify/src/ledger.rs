@@ -24,6 +24,7 @@ use greffe_domain::sdjwt::{self, Disclosure};
 use greffe_domain::seal::{
     Head, HiddenEntry, Leaf, Position, SealError, StreamRef, TreeSize, check_link,
 };
+use greffe_domain::trust::Trust;
 use greffe_domain::verdict::Verdict;
 use greffe_domain::vocabulary::Role;
 
@@ -32,10 +33,12 @@ use crate::reason::{Failure, Reason};
 use crate::rejudge::{Rejudged, rejudge};
 use crate::report::Report;
 use crate::seen::{Clash, Met, Positions, Seen};
-use crate::trust::Trust;
 
 pub struct Ledger<'t> {
     trust: &'t Trust,
+    rulebooks: &'t [&'static Rulebook],
+    /// Index of the last entry's rulebook.
+    rulebook: usize,
     register: Register,
     keys: KnownKeys,
     /// Place of the next entry.
@@ -116,10 +119,12 @@ impl From<std::io::Error> for Fault {
 }
 
 impl<'t> Ledger<'t> {
-    pub fn new(trust: &'t Trust, seen: Seen) -> Self {
+    pub fn new(trust: &'t Trust, rulebooks: &'t [&'static Rulebook], seen: Seen) -> Self {
         let ledger = Some(Arc::new(trust.ledger_key.clone()));
         Self {
             trust,
+            rulebooks,
+            rulebook: 0,
             register: Register::new(),
             keys: KnownKeys { ledger, ..KnownKeys::default() },
             next: 0,
@@ -401,8 +406,7 @@ impl<'t> Ledger<'t> {
         if let Some(before) = self.time.filter(|before| *before > leaf.time) {
             return Err(Reason::TimeWentBack { before, time: leaf.time }.into());
         }
-        let rulebook = Rulebook::by_version(&leaf.rulebook)
-            .ok_or_else(|| Reason::Rulebook(leaf.rulebook.clone()))?;
+        let rulebook = self.follow_rulebook(&leaf.rulebook)?;
         let event = match leaf.filing {
             None => self.own_event(&leaf, &sealed.leaf)?,
             Some(cited) => {
@@ -428,6 +432,23 @@ impl<'t> Ledger<'t> {
             disclosures: Vec::new(),
         });
         Ok(())
+    }
+
+    /// The rulebook of that version, which is not older than that of the entry before.
+    fn follow_rulebook(&mut self, version: &str) -> Result<&'static Rulebook, Reason> {
+        let found = self.rulebooks.iter().position(|known| known.version == version);
+        let found = found.ok_or_else(|| Reason::Rulebook(version.to_owned()))?;
+        if found < self.rulebook {
+            let before = self.rulebooks[self.rulebook].version;
+            return Err(Reason::RulebookWentBack { before, found: version.to_owned() });
+        }
+        self.rulebook = found;
+        let rulebook = self.rulebooks[found];
+        match self.report.rulebooks.last_mut() {
+            Some((last, entries)) if last == version => *entries += 1,
+            _ => self.report.rulebooks.push((version.to_owned(), 1)),
+        }
+        Ok(rulebook)
     }
 
     /// Tells another ledger, sound in itself, from this one tampered with.

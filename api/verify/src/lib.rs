@@ -12,7 +12,6 @@ mod reason;
 mod rejudge;
 mod report;
 mod seen;
-mod trust;
 
 use std::io::{BufRead, Read};
 use std::num::NonZero;
@@ -20,15 +19,16 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use greffe_domain::rules::{self, Rulebook};
 use greffe_domain::seal::Position;
 
 use ledger::Ledger;
 use line::{KnownKeys, Line, MAX_LINE_BYTES};
 use seen::Seen;
 
+pub use greffe_domain::trust::{Trust, TrustError};
 pub use reason::{Failure, Reason};
 pub use report::Report;
-pub use trust::{Trust, TrustError};
 
 /// Lines and bytes read ahead of the serial half.
 const CHUNK_LINES: usize = 1024;
@@ -54,7 +54,7 @@ impl Default for Limits {
 
 /// Checks an export. Returns what it holds, or the first failure in the order of its lines.
 pub fn verify(reader: impl BufRead, trust: &Trust) -> Result<Report, Failure> {
-    verify_within(reader, trust, &Limits::default())
+    check(reader, trust, rules::VERSIONS, &Limits::default())
 }
 
 /// The same, within other limits.
@@ -63,8 +63,27 @@ pub fn verify_within(
     trust: &Trust,
     limits: &Limits,
 ) -> Result<Report, Failure> {
+    check(reader, trust, rules::VERSIONS, limits)
+}
+
+/// The same with other rulebooks than this build's, in the order they came into force.
+pub fn verify_under(
+    reader: impl BufRead,
+    trust: &Trust,
+    rulebooks: &[&'static Rulebook],
+) -> Result<Report, Failure> {
+    check(reader, trust, rulebooks, &Limits::default())
+}
+
+fn check(
+    reader: impl BufRead,
+    trust: &Trust,
+    rulebooks: &[&'static Rulebook],
+    limits: &Limits,
+) -> Result<Report, Failure> {
     let mut chunks = Chunks { reader, lines: 0, entries: 0 };
-    let mut ledger = Ledger::new(trust, Seen::new(limits.records, &limits.scratch));
+    let seen = Seen::new(limits.records, &limits.scratch);
+    let mut ledger = Ledger::new(trust, rulebooks, seen);
     let mut chunk = chunks.read();
     if !chunk.lines().any(line::is_recognisable) {
         return Err(match chunk.end {

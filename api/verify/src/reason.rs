@@ -37,6 +37,8 @@ pub enum Reason {
     NoAccess(String),
     #[error("the rulebook `{0}` is not one this verifier knows")]
     Rulebook(String),
+    #[error("the rulebook goes back, from `{before}` to `{found}`")]
+    RulebookWentBack { before: &'static str, found: String },
     #[error("the event is not written as this ledger writes its own events")]
     OwnEvent,
 

@@ -46,8 +46,10 @@ pub fn rejudge(
     let decided = |v: &Verdict| -> Vec<Finding> {
         v.findings.iter().filter(|f| !is_open(f)).cloned().collect()
     };
+    // What is found besides can only weigh more, and then the access has no term.
+    let (verdict, valid_until) = (judged.verdict, judged.valid_until);
     let same = Verdict { findings: decided(&judged), ..judged.clone() };
-    let said = Verdict { findings: decided(recorded), verdict: judged.verdict, ..recorded.clone() };
+    let said = Verdict { findings: decided(recorded), verdict, valid_until, ..recorded.clone() };
     if same != said {
         return Err(difference(&said, &same));
     }
@@ -70,6 +72,9 @@ pub fn rejudge(
     if concluded != recorded.verdict {
         return Err(Reason::Outcome { recorded: recorded.verdict, judged: concluded });
     }
+    if recorded.valid_until != valid_until.filter(|_| concluded.is_covered()) {
+        return Err(Reason::Verdict("valid_until"));
+    }
     Ok(Rejudged::InPart)
 }
 
@@ -90,6 +95,8 @@ fn difference(recorded: &Verdict, judged: &Verdict) -> Reason {
         "basis"
     } else if recorded.regime != judged.regime {
         "regime"
+    } else if recorded.valid_until != judged.valid_until {
+        "valid_until"
     } else {
         "judged_at"
     })

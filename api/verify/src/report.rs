@@ -18,6 +18,9 @@ pub struct Report {
     pub entries: u64,
     /// Entries without their leaf: bound to their place, their content unchecked.
     pub hidden: u64,
+    /// Versions of the rules, in order, and how many entries each was in force for; hidden
+    /// entries are not among them.
+    pub rulebooks: Vec<(String, u64)>,
     pub filings: u64,
     pub accesses: u64,
     /// Accesses every rule of which was run again.
@@ -39,6 +42,9 @@ impl fmt::Display for Report {
         writeln!(f, "head          {} entries, link {}", self.size, self.link)?;
         writeln!(f, "signed by     {} ({} key rotations)", self.kid, self.key_rotations)?;
         writeln!(f, "entries       {} read, {} hidden", self.entries, self.hidden)?;
+        let rulebooks: Vec<String> =
+            self.rulebooks.iter().map(|(version, n)| format!("{version} ({n} entries)")).collect();
+        writeln!(f, "rulebooks     {}", rulebooks.join(", "))?;
         writeln!(f, "filings       {}", self.filings)?;
         writeln!(
             f,

@@ -1,12 +1,16 @@
 //! Accesses: judged when recorded, and never rewritten.
 
-use super::{Aggregate, admit, decide_about, not_yours};
+use serde_json::Value;
+
+use super::{Aggregate, admit, check_references, check_role, decide_about, not_yours};
 use crate::body::{self, Body};
-use crate::command::Command;
+use crate::command::{Command, author};
 use crate::event::Event;
 use crate::kind::{EventType, Kind, StreamType};
 use crate::refusal::{Refusal, RefusalCode as C};
+use crate::register::Register;
 use crate::rules::{self, Case};
+use crate::verdict::Verdict;
 use crate::vocabulary::Role;
 
 #[derive(Debug, Default, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -22,7 +26,7 @@ impl Aggregate for Access {
         admit(command)?;
         match command.body() {
             Body::RequestAccess(access) | Body::ReportAccess(access) => {
-                may_file(command, access)?;
+                may_file(command.kind(), &command.filing.iss, access, command.register())?;
                 let context = &command.context;
                 let case = Case {
                     access,
@@ -32,11 +36,7 @@ impl Aggregate for Access {
                 let view = context.register.view(context.position.0);
                 let judgement = rules::judge(context.rulebook, &case, view)
                     .expect("`admit` refused an access to a processing the register does not hold");
-                let event_type = match command.kind() {
-                    Kind::AccessReport => EventType::AccessRecorded,
-                    _ if judgement.verdict.verdict.is_covered() => EventType::AccessGranted,
-                    _ => EventType::AccessDenied,
-                };
+                let event_type = access_event(command.kind(), &judgement.verdict);
                 Ok(vec![command.judged(event_type, judgement.verdict)])
             }
             Body::ContestAccess(_) => Ok(vec![command.event()]),
@@ -84,18 +84,46 @@ impl Access {
     }
 }
 
+/// The event that a request or a report becomes.
+pub fn access_event(kind: Kind, verdict: &Verdict) -> EventType {
+    match kind {
+        Kind::AccessReport => EventType::AccessRecorded,
+        _ if verdict.verdict.is_covered() => EventType::AccessGranted,
+        _ => EventType::AccessDenied,
+    }
+}
+
+/// Whether `iss` may have this access recorded: all that `decide` would refuse but what is
+/// of the filing itself (signature, digests erased before). For a dry run, where nobody
+/// signed.
+///
+/// `signed`: the body as it would be signed, digests in place.
+pub fn may_record_access(
+    kind: Kind,
+    iss: &str,
+    signed: &Value,
+    access: &body::Access,
+    register: &Register,
+) -> Result<(), Refusal> {
+    check_role(kind, author(register, iss)?)?;
+    let pointer = |member: &str| format!("/body{member}");
+    check_references(kind, signed, register, &|_| false, &pointer)?;
+    may_file(kind, iss, access, register)
+}
+
 /// Controllers and employers file the accesses they disclose or receive; the authority and
 /// observers any.
-fn may_file(command: &Command, access: &body::Access) -> Result<(), Refusal> {
-    let author = command.author()?;
-    if command.kind() == Kind::AccessReport
-        && (author.has(Role::Regulator) || author.has(Role::Observer))
-    {
+fn may_file(
+    kind: Kind,
+    iss: &str,
+    access: &body::Access,
+    register: &Register,
+) -> Result<(), Refusal> {
+    let author = author(register, iss)?;
+    if kind == Kind::AccessReport && (author.has(Role::Regulator) || author.has(Role::Observer)) {
         return Ok(());
     }
-    let iss = command.filing.iss.as_str();
-    let controller =
-        command.register().processing(&access.processing).and_then(|p| p.controller.as_deref());
+    let controller = register.processing(&access.processing).and_then(|p| p.controller.as_deref());
     let discloses = access.discloser.as_deref().or(controller) == Some(iss);
     if discloses || access.recipient.party == iss {
         return Ok(());

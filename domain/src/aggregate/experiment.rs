@@ -59,7 +59,7 @@ impl Aggregate for Experiment {
             ));
         }
         if let Body::EnrolSite(body) = command.body()
-            && let Some(known) = experiment.sites.iter().find(|s| s.data == body.site)
+            && let Some(known) = experiment.enrolments(&body.site.id).find(|s| s.data == body.site)
         {
             return Err(already_exists(known.position, &body.site.id));
         }

@@ -12,7 +12,7 @@ mod party;
 mod processing;
 mod record;
 
-pub use access::Access;
+pub use access::{Access, access_event, may_record_access};
 pub use decision::Decision;
 pub use experiment::Experiment;
 pub use party::Party;
@@ -21,11 +21,14 @@ pub use record::{Reference, Ruling, Statement, Subject};
 
 use std::collections::HashSet;
 
+use serde_json::Value;
+
 use crate::command::{Command, named_accesses};
 use crate::event::Event;
 use crate::filing::collect_digests;
 use crate::kind::{Kind, StreamType};
 use crate::refusal::{Refusal, RefusalCode as C};
+use crate::register::{Party as EnrolledParty, Register};
 use crate::schema;
 use crate::vocabulary::Role;
 
@@ -42,16 +45,41 @@ pub trait Aggregate: Default {
 
 /// Checks common to every kind: the role, and that everything named exists.
 pub fn admit(command: &Command) -> Result<(), Refusal> {
-    let author = command.author()?;
-    let roles = command.kind().roles();
-    if !roles.is_empty() && !roles.iter().any(|r| author.has(*r)) {
-        return Err(role_refused(command.kind()));
-    }
+    check_role(command.kind(), command.author()?)?;
     refuse_erased(command)?;
-    let kind = command.kind();
-    let register = command.register();
-    let mut missing = Vec::new();
-    schema::references(kind, &command.item().signed, &mut |pointer, stream, id| {
+    let known = |id: &str| is_known_access(command, id);
+    let pointer = |member: &str| command.pointer(member);
+    let signed = &command.item().signed;
+    check_references(command.kind(), signed, command.register(), &known, &pointer)?;
+    for position in named_accesses(command.body()) {
+        if !is_known_access(command, &position.to_string()) {
+            return Err(unknown_id(pointer(""), StreamType::Access, &position.to_string()));
+        }
+    }
+    Ok(())
+}
+
+fn check_role(kind: Kind, author: &EnrolledParty) -> Result<(), Refusal> {
+    let roles = kind.roles();
+    if roles.is_empty() || roles.iter().any(|r| author.has(*r)) {
+        return Ok(());
+    }
+    Err(role_refused(kind))
+}
+
+/// Everything that the body names by id is in the register.
+///
+/// `is_access`: whether an access stands at that position. `pointer`: from a member of the
+/// body to its place in the payload.
+fn check_references(
+    kind: Kind,
+    signed: &Value,
+    register: &Register,
+    is_access: &dyn Fn(&str) -> bool,
+    pointer: &dyn Fn(&str) -> String,
+) -> Result<(), Refusal> {
+    let mut missing = None;
+    schema::references(kind, signed, &mut |member, stream, id| {
         // What the aggregate itself refuses with the state it misses.
         let own = matches!(
             (kind, stream),
@@ -66,7 +94,7 @@ pub fn admit(command: &Command) -> Result<(), Refusal> {
                     | Kind::ExperimentEnd,
                 StreamType::Experiment
             )
-        ) || matches!(kind, Kind::ProcessingDeclare) && pointer == "/processing";
+        ) || matches!(kind, Kind::ProcessingDeclare) && member == "/processing";
         let known = match stream {
             StreamType::Party => register.party(id).is_some(),
             StreamType::Processing => register.processing(id).is_some(),
@@ -74,27 +102,23 @@ pub fn admit(command: &Command) -> Result<(), Refusal> {
             StreamType::Decision => register.decision(id).is_some(),
             StreamType::Ruling => register.ruling(id).is_some(),
             StreamType::Reference => register.reference(id).is_some(),
-            StreamType::Access => is_known_access(command, id),
+            StreamType::Access => is_access(id),
             StreamType::Ledger | StreamType::Statement | StreamType::Subject => false,
         };
-        if !own && !known {
-            missing.push((command.pointer(pointer), stream, id.to_owned()));
+        if !own && !known && missing.is_none() {
+            missing = Some(unknown_id(pointer(member), stream, id));
         }
     });
-    for position in named_accesses(command.body()) {
-        if !is_known_access(command, &position.to_string()) {
-            missing.push((command.pointer(""), StreamType::Access, position.to_string()));
-        }
-    }
-    match missing.into_iter().next() {
-        None => Ok(()),
-        Some((pointer, stream, id)) => Err(Refusal::at(
-            pointer,
-            C::IdUnknown,
-            format!("« {id} » ({stream}) n’est pas au registre ; l’y inscrire d’abord"),
-            format!("`{id}` ({stream}) is not in the register; record it first"),
-        )),
-    }
+    missing.map_or(Ok(()), Err)
+}
+
+fn unknown_id(pointer: String, stream: StreamType, id: &str) -> Refusal {
+    Refusal::at(
+        pointer,
+        C::IdUnknown,
+        format!("« {id} » ({stream}) n’est pas au registre ; l’y inscrire d’abord"),
+        format!("`{id}` ({stream}) is not in the register; record it first"),
+    )
 }
 
 /// What was erased stays erased: a digest that was is not disclosed again.

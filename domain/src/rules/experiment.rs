@@ -1,7 +1,7 @@
 //! Experiments: was the site in it, above its threshold, within its term?
 
-use super::{ALL, Findings, Fired, Group, Question, Rule, purpose};
-use crate::body::{LaunchExperiment, Site};
+use super::{ALL, Findings, Fired, Group, Question, Rule, purpose, regime::HEADCOUNT_FRESH};
+use crate::body::LaunchExperiment;
 use crate::date::{Certainty, Interval};
 use crate::edtf::Edtf;
 use crate::kind::StreamType;
@@ -10,8 +10,6 @@ use crate::verdict::Severity::{Blocking, Major, Minor};
 use crate::vocabulary::Category;
 
 const GROUP: Group = Group::Experiment;
-/// A headcount older than this is stale. Calendar days.
-const HEADCOUNT_FRESH_DAYS: i32 = 365;
 
 pub static RULES: &[Rule] = &[
     Rule {
@@ -147,12 +145,10 @@ fn category_outside_scope(q: &Question<'_>, out: &mut Findings) {
 /// Whether the recipient's site was enrolled before the access, and the entries looked at.
 fn enrolled(q: &Question<'_>, experiment: &Experiment) -> (Certainty, Vec<u64>) {
     let Some(site) = &q.access.recipient.site else { return (Certainty::No, Vec::new()) };
-    let same = |s: &&Fact<Site>| {
-        s.data.id == site.id || (site.siret.is_some() && s.data.siret == site.siret)
-    };
+    let same_siret = site.siret.iter().flat_map(|siret| experiment.enrolments_of_siret(siret));
     let mut certainty = Certainty::No;
     let mut positions = Vec::new();
-    for fact in q.view.known(&experiment.sites).iter().filter(same) {
+    for fact in experiment.enrolments(&site.id).chain(same_siret).filter(|s| q.view.knows(s)) {
         // Enrolled the day of the access, or on a day that may be that one, leaves it open.
         certainty = certainty.or(fact.precedes(&q.days));
         positions.push(fact.position);
@@ -215,11 +211,10 @@ fn headcount<'a>(q: &Question<'a>, experiment: &'a Experiment) -> Headcount<'a> 
         return Headcount::Stated(persons);
     }
     let Some(site) = site else { return Headcount::Unknown };
-    q.view
-        .known(&experiment.sites)
-        .iter()
+    experiment
+        .enrolments(&site.id)
         .rev()
-        .filter(|s| s.data.id == site.id)
+        .filter(|s| q.view.knows(s))
         .find_map(|s| {
             Some(Headcount::Enrolled(s.position, s.data.headcount?, s.data.headcount_on.as_ref()))
         })
@@ -253,8 +248,8 @@ fn headcount_stale(q: &Question<'_>, out: &mut Findings) {
         Headcount::Enrolled(position, _, None) => out.fire(Fired::uncertain(vec![position])),
         Headcount::Enrolled(position, _, Some(counted)) => {
             let last_fresh = Interval {
-                earliest: counted.interval().earliest.map(|d| d.add_days(HEADCOUNT_FRESH_DAYS)),
-                latest: counted.interval().latest.map(|d| d.add_days(HEADCOUNT_FRESH_DAYS)),
+                earliest: counted.interval().earliest.map(|d| d.add_days(HEADCOUNT_FRESH.days)),
+                latest: counted.interval().latest.map(|d| d.add_days(HEADCOUNT_FRESH.days)),
             };
             match last_fresh.over_before(&q.days) {
                 Certainty::Yes => out.fire(Fired::contradicted(vec![position])),

@@ -1,13 +1,14 @@
 //! Formalities: was the processing filed with the authority as its regime required?
 
 use super::{
-    ALL, BEFORE_2018, Findings, Fired, Group, Question, RGPD, Rule, regime::Regime, regime::Silence,
+    ALL, BEFORE_2018, Case, Findings, Fired, Group, Question, RGPD, Rule, regime, regime::Regime,
+    regime::Silence,
 };
 use crate::body::{FileFormality, ResidualRisk};
 use crate::date::{Certainty, Interval, LegalDate};
-use crate::register::Fact;
+use crate::register::{Fact, Processing, View};
 use crate::verdict::Severity::{Blocking, Info, Major};
-use crate::vocabulary::Purpose;
+use crate::vocabulary::FormalityKind;
 
 const GROUP: Group = Group::Formality;
 
@@ -136,29 +137,34 @@ pub static RULES: &[Rule] = &[
 
 type FormalityFact = Fact<FileFormality>;
 
-/// Formalities that came, or may have come, before the access, whoever recorded them.
-pub fn before<'a>(q: &Question<'a>) -> Vec<(Certainty, &'a FormalityFact)> {
-    q.view
-        .known(&q.processing.formalities)
+/// See [`Question::formalities`].
+pub fn before<'a>(
+    case: &Case<'a>,
+    view: View<'a>,
+    processing: &'a Processing,
+) -> Vec<(Certainty, &'a FormalityFact)> {
+    view.known(&processing.formalities)
         .iter()
-        .map(|f| (f.precedes(&q.days), f))
+        .map(|f| (f.precedes(&case.days), f))
         .filter(|(c, f)| *c != Certainty::No && f.data.kind != *"F-NONE")
         .collect()
 }
 
-/// Of those, the ones that cover the purpose of the access.
-pub fn covering<'a>(q: &Question<'a>) -> Vec<(Certainty, &'a FormalityFact)> {
-    let mut found = before(q);
-    found.retain(|(_, f)| f.data.purposes.contains(&q.access.purpose));
-    found
+/// A formality, and whether it came before the access.
+type Filed<'a> = (Certainty, &'a FormalityFact);
+
+/// Formalities before the access that cover its purpose.
+pub fn covering<'a>(q: &Question<'a>) -> impl Iterator<Item = Filed<'a>> {
+    let purpose = q.access.purpose;
+    q.formalities.iter().copied().filter(move |(_, f)| f.data.purposes.contains(&purpose))
 }
 
-fn positions(facts: &[(Certainty, &FormalityFact)]) -> Vec<u64> {
+fn positions(facts: &[Filed<'_>]) -> Vec<u64> {
     facts.iter().map(|(_, f)| f.position).collect()
 }
 
 /// Whether one of these formal formalities certainly, possibly or not at all came before.
-fn any_of(facts: &[(Certainty, &FormalityFact)]) -> Certainty {
+fn any_of(facts: &[Filed<'_>]) -> Certainty {
     if facts.iter().any(|(c, _)| *c == Certainty::Yes) {
         Certainty::Yes
     } else if facts.is_empty() {
@@ -168,19 +174,15 @@ fn any_of(facts: &[(Certainty, &FormalityFact)]) -> Certainty {
     }
 }
 
-fn formal_of_kinds<'a>(q: &Question<'a>, kinds: &[&str]) -> Vec<(Certainty, &'a FormalityFact)> {
-    let mut found = before(q);
-    found.retain(|(_, f)| f.formal && kinds.contains(&f.data.kind.as_str()));
-    found
+/// Formal formalities before the access that are of one of these kinds.
+fn formal<'a>(q: &Question<'a>, of_kind: impl Fn(FormalityKind) -> bool) -> Vec<Filed<'a>> {
+    let fits = |(_, f): &Filed<'_>| f.formal && of_kind(f.data.kind);
+    q.formalities.iter().copied().filter(fits).collect()
 }
 
 /// Formal formalities of the laws of 1978 and 2004.
-fn formal_before_2018<'a>(q: &Question<'a>) -> Vec<(Certainty, &'a FormalityFact)> {
-    let mut found = before(q);
-    found.retain(|(_, f)| {
-        f.formal && matches!(f.data.kind.regime(), Some(Regime::Lil1978 | Regime::Lil2004))
-    });
-    found
+fn formal_before_2018<'a>(q: &Question<'a>) -> Vec<Filed<'a>> {
+    formal(q, |kind| matches!(kind.regime(), Some(Regime::Lil1978 | Regime::Lil2004)))
 }
 
 fn no_declaration(q: &Question<'_>, out: &mut Findings) {
@@ -199,7 +201,7 @@ fn no_declaration(q: &Question<'_>, out: &mut Findings) {
 }
 
 fn register_entry_missing(q: &Question<'_>, out: &mut Findings) {
-    let entries = formal_of_kinds(q, &["F18-30-REG"]);
+    let entries = formal(q, |kind| kind == *"F18-30-REG");
     out.require(any_of(&entries), positions(&entries));
 }
 
@@ -223,8 +225,9 @@ fn wrong_formality(q: &Question<'_>, out: &mut Findings) {
 }
 
 fn reference_missing(q: &Question<'_>, out: &mut Findings) {
-    let bare: Vec<u64> = before(q)
-        .into_iter()
+    let bare: Vec<u64> = q
+        .formalities
+        .iter()
         .filter(|(_, f)| {
             f.data.kind.is_conformity() && f.data.reference.is_none() && f.data.number.is_none()
         })
@@ -247,14 +250,12 @@ pub enum Answer {
     Open,
 }
 
-/// The answer to a formality on the days of the access.
-pub fn answer(q: &Question<'_>, filed: &FormalityFact, purpose: Purpose) -> Answer {
-    if !filed.data.kind.awaits_decision() {
-        return Answer::Given;
-    }
+/// The answer to a formality, for the purpose of the access and on its days.
+pub fn answer(q: &Question<'_>, filed: &FormalityFact) -> Answer {
+    let Some(awaited) = filed.data.kind.answer() else { return Answer::Given };
     let decided = q.view.decisions_on(q.processing).any(|d| {
         d.rendered.formal
-            && d.rendered.data.outcomes.iter().any(|o| o.purpose == purpose)
+            && d.rendered.data.outcomes.iter().any(|o| o.purpose == q.access.purpose)
             && match &d.rendered.data.formality {
                 Some(id) => *id == filed.data.formality,
                 // A decision that names no formality answers those filed before it.
@@ -265,12 +266,12 @@ pub fn answer(q: &Question<'_>, filed: &FormalityFact, purpose: Purpose) -> Answ
     if decided {
         return Answer::Given;
     }
-    let Some((months, renewed)) = filed.data.kind.silence_months() else { return Answer::Awaited };
+    let Some(delay) = awaited.delay else { return Answer::Awaited };
     let (Some(first), Some(last)) = (filed.at.earliest, filed.at.latest) else {
         return Answer::Awaited;
     };
-    let earliest_end = first.add_months(months);
-    let latest_end = last.add_months(renewed);
+    let earliest_end = delay.plain.after(first);
+    let latest_end = delay.prolonged.after(last);
     // A request still pending when the law changed is answered under the new law.
     let overtaken = filed
         .data
@@ -282,7 +283,7 @@ pub fn answer(q: &Question<'_>, filed: &FormalityFact, purpose: Purpose) -> Answ
         return Answer::Awaited;
     }
     match past(latest_end, &q.days) {
-        Certainty::Yes => match filed.data.kind.silence() {
+        Certainty::Yes => match awaited.silence {
             Silence::TacitRejected => Answer::RejectedBySilence,
             _ => Answer::Given,
         },
@@ -296,20 +297,22 @@ fn past(end: LegalDate, days: &Interval) -> Certainty {
 }
 
 /// Formal formalities for the purpose, when all of them await an answer; else nothing.
-fn all_awaiting<'a>(q: &Question<'a>) -> Vec<(Certainty, &'a FormalityFact, Answer)> {
-    let filed: Vec<_> = covering(q)
-        .into_iter()
-        .filter(|(_, f)| f.formal)
-        .map(|(c, f)| (c, f, answer(q, f, q.access.purpose)))
-        .collect();
-    if filed.iter().any(|(_, _, answer)| *answer == Answer::Given) { Vec::new() } else { filed }
+fn all_awaiting<'a>(q: &Question<'a>) -> Vec<(&'a FormalityFact, Answer)> {
+    let mut awaiting = Vec::new();
+    for (_, filed) in covering(q).filter(|(_, f)| f.formal) {
+        match answer(q, filed) {
+            Answer::Given => return Vec::new(),
+            answer => awaiting.push((filed, answer)),
+        }
+    }
+    awaiting
 }
 
 /// Fires when the purpose rests only on requests that no answer has met.
 pub fn fire_if_awaited(q: &Question<'_>, out: &mut Findings) {
     let awaiting = all_awaiting(q);
     let at = |wanted: Answer| -> Vec<u64> {
-        awaiting.iter().filter(|(_, _, a)| *a == wanted).map(|(_, f, _)| f.position).collect()
+        awaiting.iter().filter(|(_, a)| *a == wanted).map(|(f, _)| f.position).collect()
     };
     let awaited = at(Answer::Awaited);
     if !awaited.is_empty() {
@@ -326,8 +329,8 @@ fn pending(q: &Question<'_>, out: &mut Findings) {
 fn silence_rejected(q: &Question<'_>, out: &mut Findings) {
     let rejected: Vec<u64> = all_awaiting(q)
         .into_iter()
-        .filter(|(_, _, a)| *a == Answer::RejectedBySilence)
-        .map(|(_, f, _)| f.position)
+        .filter(|(_, a)| *a == Answer::RejectedBySilence)
+        .map(|(f, _)| f.position)
         .collect();
     if !rejected.is_empty() {
         out.fire(Fired::contradicted(rejected));
@@ -342,7 +345,7 @@ fn unknown(q: &Question<'_>, out: &mut Findings) {
 
 fn authorisation_not_sought(q: &Question<'_>, out: &mut Findings) {
     let said = q.claims("AUTHORISATION-NOT-SOUGHT", true);
-    let sought = before(q).into_iter().any(|(_, f)| f.formal && f.data.kind.awaits_decision());
+    let sought = q.formalities.iter().any(|(_, f)| f.formal && f.data.kind.answer().is_some());
     if !said.is_empty() && !sought {
         out.fire(Fired::contradicted(said));
     }
@@ -362,8 +365,8 @@ fn receipt_not_approval(q: &Question<'_>, out: &mut Findings) {
     }
 }
 
-/// Whether the processing was regularly filed on the eve of 25 May 2018, which left three
-/// years to carry out an impact assessment.
+/// Whether the processing was regularly filed on the eve of 25 May 2018 (see
+/// `regime::ASSESSMENT_GRACE`).
 fn filed_before_2018(q: &Question<'_>) -> bool {
     let eve = Interval::day(Regime::Rgpd2018.from());
     q.view.known(&q.processing.formalities).iter().any(|f| {
@@ -384,8 +387,8 @@ fn dpia_missing(q: &Question<'_>, out: &mut Findings) {
     if high_risk.is_empty() {
         return;
     }
-    let grace_ends = LegalDate::from_ymd(2021, 5, 25).expect("a calendar day");
-    if filed_before_2018(q) && q.days.latest.is_some_and(|last| last <= grace_ends) {
+    let grace = &regime::ASSESSMENT_GRACE;
+    if filed_before_2018(q) && q.days.latest.is_some_and(|last| last <= grace.last_day) {
         return;
     }
     let assessed = q
@@ -394,7 +397,7 @@ fn dpia_missing(q: &Question<'_>, out: &mut Findings) {
         .iter()
         .filter(|a| a.formal)
         .map(|a| a.precedes(&q.days))
-        .chain(formal_of_kinds(q, &["F18-35-AIPD"]).into_iter().map(|(c, _)| c))
+        .chain(formal(q, |kind| kind == *"F18-35-AIPD").into_iter().map(|(c, _)| c))
         .fold(Certainty::No, Certainty::or);
     out.require(assessed, high_risk);
 }
@@ -412,14 +415,15 @@ fn prior_consultation_missing(q: &Question<'_>, out: &mut Findings) {
         .map(|a| a.position)
         .collect();
     if !risky.is_empty() {
-        let consulted = formal_of_kinds(q, &["F18-36-CONS"]);
+        let consulted = formal(q, |kind| kind == *"F18-36-CONS");
         out.require(any_of(&consulted), risky);
     }
 }
 
 fn nir_not_authorised(q: &Question<'_>, out: &mut Findings) {
     if q.access.categories.iter().any(|c| *c == *"NIR") {
-        let texts = formal_of_kinds(q, &["F78-18-NIR", "F04-27-NIR", "F18-L30-NIR"]);
+        let texts =
+            formal(q, |kind| matches!(kind.as_str(), "F78-18-NIR" | "F04-27-NIR" | "F18-L30-NIR"));
         out.require(any_of(&texts), positions(&texts));
     }
 }

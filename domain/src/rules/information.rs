@@ -3,7 +3,6 @@
 use super::{ALL, Findings, Fired, Group, Question, Rule, purpose::is_employer};
 use crate::body::Opinion;
 use crate::date::Certainty;
-use crate::kind::StreamType;
 use crate::verdict::Severity::{Blocking, Major};
 
 const GROUP: Group = Group::Information;
@@ -143,9 +142,7 @@ fn works_council_objected(q: &Question<'_>, out: &mut Findings) {
 }
 
 fn concertation_missing(q: &Question<'_>, out: &mut Findings) {
-    let about_processing = q.view.about(StreamType::Processing, &q.access.processing);
-    let about_experiment = q.experiment.map(|(id, _)| q.view.about(StreamType::Experiment, id));
-    for about in [Some(about_processing), about_experiment].into_iter().flatten() {
+    for about in [Some(q.about_processing), q.about_experiment].into_iter().flatten() {
         for set in about.conditions_set().iter().filter(|c| c.data.contains("concertation")) {
             let met = about
                 .conditions_met()

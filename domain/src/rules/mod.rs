@@ -15,13 +15,16 @@ pub mod purpose;
 pub mod regime;
 pub mod time;
 
-use crate::body::{Access, Declaration, RecordRuling, RecordStatement, RenderDecision};
+use crate::body::{
+    Access, Declaration, FileFormality, PurposeOutcome, RecordRuling, RecordStatement,
+    RenderDecision,
+};
 use crate::date::{Certainty, Interval, LegalDate, Timestamp};
 use crate::kind::StreamType;
-use crate::register::{Experiment, Fact, InForce, Processing, View, in_force};
+use crate::register::{AboutView, Decision, Experiment, Fact, InForce, Processing, View, in_force};
 use crate::verdict::{Evidence, Finding, Outcome, Severity, Verdict};
-use crate::vocabulary::{Purpose, RuleCode};
-use regime::Regime;
+use crate::vocabulary::RuleCode;
+use regime::{Regime, ToCheck};
 
 /// One rule of the rulebook.
 pub struct Rule {
@@ -36,6 +39,13 @@ pub struct Rule {
     pub reason_fr: &'static str,
     pub reason_en: &'static str,
     pub judge: fn(&Question<'_>, &mut Findings),
+}
+
+impl Rule {
+    /// What of it was not checked at its source, to be shown beside it.
+    pub fn to_check(&self) -> Option<&'static ToCheck> {
+        regime::TO_CHECK.iter().find(|row| row.rule == self.code)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,18 +68,33 @@ pub const RGPD: &[Regime] = &[Regime::Rgpd2018];
 pub struct Rulebook {
     pub version: &'static str,
     pub rules: &'static [&'static [Rule]],
+    /// Whether a covered verdict states its term, `Verdict::valid_until` (ADR 0024).
+    pub states_term: bool,
 }
+
+/// The first rules. Their verdicts state no term: it stood in the receipt alone, where
+/// nothing signed it.
+pub static FIRST: Rulebook = Rulebook {
+    version: "2026-11-21",
+    rules: &[formality::RULES, purpose::RULES, experiment::RULES, information::RULES, time::RULES],
+    states_term: false,
+};
 
 /// The current rules.
 pub static CURRENT: Rulebook = Rulebook {
-    version: "2026-11-21",
+    version: "2026-11-25",
     rules: &[formality::RULES, purpose::RULES, experiment::RULES, information::RULES, time::RULES],
+    states_term: true,
 };
 
+/// Every version this build can judge by, in the order they came into force. A ledger is
+/// written under the last one, and never goes back to an earlier one (ADR 0025).
+pub static VERSIONS: &[&Rulebook] = &[&FIRST, &CURRENT];
+
 impl Rulebook {
-    /// Every version this build can judge by.
+    /// One of [`VERSIONS`].
     pub fn by_version(version: &str) -> Option<&'static Rulebook> {
-        (version == CURRENT.version).then_some(&CURRENT)
+        VERSIONS.iter().copied().find(|rulebook| rulebook.version == version)
     }
 
     pub fn rules(&self) -> impl Iterator<Item = &'static Rule> {
@@ -104,6 +129,20 @@ pub struct Question<'a> {
     /// The declaration that may have been in force. Where the controller filed a formal
     /// one, descriptions by others are set aside.
     pub declaration: InForce<'a, Declaration>,
+    /// Formalities that came, or may have come, before the access, whoever recorded them.
+    pub formalities: Vec<(Certainty, &'a Fact<FileFormality>)>,
+    /// Formal decisions on the purpose of the access that may have been in force, the
+    /// latest last. Those ended retroactively are left out: they never existed.
+    pub decisions: Vec<InForceDecision<'a>>,
+    /// The rulings that speak of this access: those that name it, and those about the
+    /// processing that name no access at all. A ruling on other accesses changes nothing
+    /// here.
+    pub rulings: Vec<&'a Fact<RecordRuling>>,
+    /// Statements about the processing, the experiment and the access itself.
+    pub statements: Vec<&'a Fact<RecordStatement>>,
+    /// What else was filed about the processing, and about the experiment.
+    pub about_processing: AboutView<'a>,
+    pub about_experiment: Option<AboutView<'a>>,
 }
 
 impl<'a> Question<'a> {
@@ -126,6 +165,11 @@ impl<'a> Question<'a> {
             }
         };
         let last_day = case.days.latest.or(case.days.earliest);
+        let position = case.recorded.map(|(position, _)| position);
+        let about_processing = view.about(StreamType::Processing, &case.access.processing);
+        let about_experiment = experiment.map(|(id, _)| view.about(StreamType::Experiment, id));
+        let about_access = position.map(|p| view.about(StreamType::Access, &p.to_string()));
+        let statements = [Some(about_processing), about_experiment, about_access];
         Some(Self {
             access: case.access,
             days: case.days,
@@ -135,6 +179,12 @@ impl<'a> Question<'a> {
             processing,
             experiment,
             declaration,
+            formalities: formality::before(case, view, processing),
+            decisions: decisions_in_force(case, view, processing),
+            rulings: rulings_on(view, processing, position),
+            statements: statements.iter().flatten().flat_map(AboutView::statements).collect(),
+            about_processing,
+            about_experiment,
         })
     }
 
@@ -142,45 +192,19 @@ impl<'a> Question<'a> {
         self.recorded.map(|(position, _)| position)
     }
 
-    /// The rulings that speak of this access: those that name it, and those about the
-    /// processing that name no access at all. A ruling on other accesses changes nothing
-    /// here.
-    pub fn rulings(&self) -> Vec<&'a Fact<RecordRuling>> {
-        let mut rulings = self.view.rulings_on(self.processing, self.position());
-        rulings.retain(|r| {
-            r.data.accesses.is_empty()
-                || self.position().is_some_and(|p| r.data.accesses.contains(&p))
-        });
-        rulings
-    }
-
     /// What rulings establish about a fact: the latest one that speaks of it.
     pub fn established(&self, code: &str) -> Option<(u64, bool)> {
-        self.rulings().into_iter().rev().find_map(|ruling| {
+        self.rulings.iter().rev().find_map(|ruling| {
             let said = ruling.data.establishes.iter().find(|e| e.fact == *code)?;
             Some((ruling.position, said.holds))
         })
     }
 
-    /// Statements about the processing, the experiment and the access itself.
-    pub fn statements(&self) -> impl Iterator<Item = &'a Fact<RecordStatement>> {
-        let about_experiment = self
-            .experiment
-            .map(|(id, _)| self.view.about(StreamType::Experiment, id).statements())
-            .unwrap_or_default();
-        let about_access = self
-            .position()
-            .map(|p| self.view.about(StreamType::Access, &p.to_string()).statements())
-            .unwrap_or_default();
-        let about_processing =
-            self.view.about(StreamType::Processing, &self.access.processing).statements();
-        about_processing.iter().chain(about_experiment).chain(about_access)
-    }
-
     /// Positions of statements that claim the fact holds (`true`) or does not.
     pub fn claims(&self, code: &str, holds: bool) -> Vec<u64> {
         let mut positions: Vec<u64> = self
-            .statements()
+            .statements
+            .iter()
             .filter(|s| s.data.claims.iter().any(|c| c.fact == *code && c.holds == holds))
             .map(|s| s.position)
             .collect();
@@ -188,50 +212,68 @@ impl<'a> Question<'a> {
         positions
     }
 
-    /// Formal decisions with an outcome for `purpose` that may have been in force. Those
-    /// ended retroactively are left out: they never existed.
-    pub fn decisions(&self, purpose: Purpose) -> Vec<InForceDecision<'a>> {
-        let mut found: Vec<InForceDecision<'a>> = self
-            .view
-            .decisions_on(self.processing)
-            .filter(|d| d.rendered.formal)
-            .filter_map(|d| {
-                let outcome = d.rendered.data.outcomes.iter().find(|o| o.purpose == purpose)?;
-                let voided = self.view.known(&d.endings).iter().any(|e| {
-                    e.formal
-                        && e.data.how.is_retroactive()
-                        && e.data.purposes.as_ref().is_none_or(|p| p.contains(&purpose))
-                });
-                if voided {
-                    return None;
-                }
-                let starts =
-                    d.rendered.data.effective_from.as_ref().map_or(d.rendered.at, |e| e.interval());
-                let precedes = starts.strictly_before(&self.days);
-                (precedes != Certainty::No).then_some(InForceDecision {
-                    rendered: &d.rendered,
-                    decision: d,
-                    outcome,
-                    starts,
-                    precedes,
-                })
-            })
-            .collect();
-        found.sort_by_key(|d| (d.starts.latest, d.starts.earliest, d.rendered.position));
-        let from = found.iter().rposition(|d| d.precedes == Certainty::Yes).unwrap_or(0);
-        found.split_off(from)
-    }
-
     pub fn formal_declaration(&self) -> bool {
         self.declaration.facts.iter().any(|f| f.formal)
     }
 }
 
-/// A decision on a purpose that may have been in force.
+/// See [`Question::rulings`].
+fn rulings_on<'a>(
+    view: View<'a>,
+    processing: &'a Processing,
+    position: Option<u64>,
+) -> Vec<&'a Fact<RecordRuling>> {
+    let mut rulings = view.rulings_on(processing, position);
+    rulings.retain(|r| {
+        r.data.accesses.is_empty() || position.is_some_and(|p| r.data.accesses.contains(&p))
+    });
+    rulings
+}
+
+/// See [`Question::decisions`].
+fn decisions_in_force<'a>(
+    case: &Case<'a>,
+    view: View<'a>,
+    processing: &'a Processing,
+) -> Vec<InForceDecision<'a>> {
+    let purpose = case.access.purpose;
+    let mut found: Vec<InForceDecision<'a>> = view
+        .decisions_on(processing)
+        .filter(|d| d.rendered.formal)
+        .filter_map(|decision| {
+            let rendered = &decision.rendered;
+            let outcome = rendered.data.outcomes.iter().find(|o| o.purpose == purpose)?;
+            let voided = view.known(&decision.endings).iter().any(|e| {
+                e.formal
+                    && e.data.how.is_retroactive()
+                    && e.data.purposes.as_ref().is_none_or(|p| p.contains(&purpose))
+            });
+            if voided {
+                return None;
+            }
+            let from = rendered.data.effective_from.as_ref();
+            let starts = from.map_or(rendered.at, |e| e.interval());
+            let precedes = starts.strictly_before(&case.days);
+            (precedes != Certainty::No).then_some(InForceDecision {
+                decision,
+                rendered,
+                outcome,
+                starts,
+                precedes,
+            })
+        })
+        .collect();
+    found.sort_by_key(|d| (d.starts.latest, d.starts.earliest, d.rendered.position));
+    // The last that certainly was in force, and those that may have replaced it.
+    let from = found.iter().rposition(|d| d.precedes == Certainty::Yes).unwrap_or(0);
+    found.split_off(from)
+}
+
+/// A decision on the purpose of an access, that may have been in force.
 pub struct InForceDecision<'a> {
-    pub decision: &'a crate::register::Decision,
+    pub decision: &'a Decision,
     pub rendered: &'a Fact<RenderDecision>,
-    pub outcome: &'a crate::body::PurposeOutcome,
+    pub outcome: &'a PurposeOutcome,
     pub starts: Interval,
     pub precedes: Certainty,
 }
@@ -385,13 +427,16 @@ pub fn judge(rulebook: &Rulebook, case: &Case<'_>, view: View<'_>) -> Option<Jud
     undecided.dedup();
     let mut found: Vec<Finding> = findings.found.into_iter().map(|(f, _)| f).collect();
     found.sort_by(|a, b| (a.code, &a.positions).cmp(&(b.code, &b.positions)));
+    let verdict = conclude(rulebook, &found);
+    let states_term = rulebook.states_term && verdict.is_covered();
     Some(Judgement {
         verdict: Verdict {
-            verdict: conclude(rulebook, &found),
+            verdict,
             findings: found,
             basis: basis(&question),
             regime: question.regime.as_str().to_owned(),
             judged_at: view.size(),
+            valid_until: if states_term { term(&question) } else { None },
         },
         undecided,
     })
@@ -418,14 +463,18 @@ pub fn conclude(rulebook: &Rulebook, findings: &[Finding]) -> Outcome {
     }
 }
 
-/// Last day on which a covered access may still be served: the earliest term of the
-/// decision and of the experiment it rests on. `None`: neither has one.
+/// Last day on which a covered access may still be served. `None`: it has no term.
+///
+/// For entries whose rulebook states no term; later ones have it in their verdict.
 pub fn valid_until(case: &Case<'_>, view: View<'_>) -> Option<LegalDate> {
-    let question = Question::new(case, view)?;
-    let decided = question
-        .decisions(question.access.purpose)
-        .pop()
-        .and_then(|d| d.rendered.data.until.as_ref()?.interval().latest);
+    term(&Question::new(case, view)?)
+}
+
+/// The earliest term of the decision and of the experiment that an access rests on.
+fn term(question: &Question<'_>) -> Option<LegalDate> {
+    let view = question.view;
+    let decided =
+        question.decisions.last().and_then(|d| d.rendered.data.until.as_ref()?.interval().latest);
     let experiment = question.experiment.and_then(|(_, experiment)| {
         let extended =
             view.known(&experiment.expansions).iter().rev().find_map(|e| e.data.end.as_ref());
@@ -438,15 +487,8 @@ pub fn valid_until(case: &Case<'_>, view: View<'_>) -> Option<LegalDate> {
 /// Positions of the formal entries in force that the access rests on.
 fn basis(question: &Question<'_>) -> Vec<u64> {
     let declared = question.declaration.facts.iter().filter(|f| f.formal).map(|f| f.position);
-    let filed = formality::covering(question)
-        .into_iter()
-        .filter(|(_, f)| f.formal)
-        .map(|(_, f)| f.position);
-    let decided = question
-        .decisions(question.access.purpose)
-        .into_iter()
-        .filter(InForceDecision::accepts)
-        .map(|d| d.rendered.position);
+    let filed = formality::covering(question).filter(|(_, f)| f.formal).map(|(_, f)| f.position);
+    let decided = question.decisions.iter().filter(|d| d.accepts()).map(|d| d.rendered.position);
     let mut positions: Vec<u64> = declared.chain(filed).chain(decided).collect();
     positions.sort_unstable();
     positions.dedup();

@@ -6,7 +6,6 @@ use super::{
 };
 use crate::body::{Condition, Ending, FileFormality, RecordAgreement};
 use crate::date::Certainty;
-use crate::kind::StreamType;
 use crate::register::Fact;
 use crate::verdict::Severity::{Blocking, Major};
 use crate::vocabulary::{Category, LegalBasis};
@@ -217,16 +216,14 @@ fn resubmitted<'a>(
         return Vec::new();
     }
     formality::covering(q)
-        .into_iter()
         .filter(|(_, f)| f.formal && refusal.rendered.at.strictly_before(&f.at) == Certainty::Yes)
-        .map(|(_, f)| (f, formality::answer(q, f, q.access.purpose)))
+        .map(|(_, f)| (f, formality::answer(q, f)))
         .filter(|(_, answer)| matches!(answer, Answer::Awaited | Answer::Open))
         .collect()
 }
 
 fn pending(q: &Question<'_>, out: &mut Findings) {
-    let decisions = q.decisions(q.access.purpose);
-    let Some(last) = decisions.last() else { return formality::fire_if_awaited(q, out) };
+    let Some(last) = q.decisions.last() else { return formality::fire_if_awaited(q, out) };
     // Whatever else was filed, a purpose refused and asked for again has no answer yet.
     let open = resubmitted(q, last);
     let at = |wanted: Answer| -> Vec<u64> {
@@ -241,14 +238,13 @@ fn pending(q: &Question<'_>, out: &mut Findings) {
 }
 
 fn refused(q: &Question<'_>, out: &mut Findings) {
-    let decisions = q.decisions(q.access.purpose);
-    let refusing: Vec<&InForceDecision<'_>> = decisions.iter().filter(|d| d.refuses()).collect();
+    let refusing: Vec<&InForceDecision<'_>> = q.decisions.iter().filter(|d| d.refuses()).collect();
     let Some(last) = refusing.last() else { return };
     if !resubmitted(q, last).is_empty() {
         return;
     }
     let positions = refusing.iter().map(|d| d.rendered.position).collect();
-    let certain = refusing.len() == decisions.len() && decisions[0].precedes == Certainty::Yes;
+    let certain = refusing.len() == q.decisions.len() && q.decisions[0].precedes == Certainty::Yes;
     out.fire(if certain {
         Fired::contradicted(positions)
     } else {
@@ -258,7 +254,7 @@ fn refused(q: &Question<'_>, out: &mut Findings) {
 
 fn incompatible(q: &Question<'_>, out: &mut Findings) {
     const CODE: &str = "PURPOSE-INCOMPATIBLE";
-    for d in q.decisions(q.access.purpose) {
+    for d in &q.decisions {
         if d.outcome.grounds.iter().any(|g| g.fact.is_some_and(|f| f == *CODE)) {
             let positions = vec![d.rendered.position];
             return out.fire(if d.precedes == Certainty::Yes {
@@ -296,11 +292,11 @@ fn incompatible(q: &Question<'_>, out: &mut Findings) {
 }
 
 fn condition_not_met(q: &Question<'_>, out: &mut Findings) {
-    let Some(decision) = q.decisions(q.access.purpose).pop() else { return };
+    let Some(decision) = q.decisions.last() else { return };
     if !decision.accepts() {
         return;
     }
-    let met = q.view.about(StreamType::Processing, &q.access.processing).conditions_met();
+    let met = q.about_processing.conditions_met();
     for Condition { condition, .. } in &decision.outcome.conditions {
         let certainty = met
             .iter()
@@ -339,8 +335,11 @@ fn special_basis_missing(q: &Question<'_>, out: &mut Findings) {
 
 /// Accepting decisions on the purpose that were ended in one of these ways, and when.
 fn ended(q: &Question<'_>, how: &[Ending], out: &mut Findings) {
-    let standing = q.decisions(q.access.purpose);
     for decision in q.view.decisions_on(q.processing) {
+        let endings = q.view.known(&decision.endings);
+        if !endings.iter().any(|e| how.contains(&e.data.how)) {
+            continue;
+        }
         let Some(outcome) =
             decision.rendered.data.outcomes.iter().find(|o| o.purpose == q.access.purpose)
         else {
@@ -354,7 +353,7 @@ fn ended(q: &Question<'_>, how: &[Ending], out: &mut Findings) {
             precedes: decision.rendered.precedes(&q.days),
         };
         // A later decision that stands has taken its place.
-        let replaced = standing.iter().any(|s| {
+        let replaced = q.decisions.iter().any(|s| {
             s.precedes == Certainty::Yes
                 && s.rendered.position > decision.rendered.position
                 && s.accepts()
@@ -366,7 +365,7 @@ fn ended(q: &Question<'_>, how: &[Ending], out: &mut Findings) {
         {
             continue;
         }
-        for ending in q.view.known(&decision.endings) {
+        for ending in endings {
             let concerned =
                 ending.data.purposes.as_ref().is_none_or(|p| p.contains(&q.access.purpose));
             if !ending.formal || !concerned || !how.contains(&ending.data.how) {
@@ -389,7 +388,7 @@ fn ended(q: &Question<'_>, how: &[Ending], out: &mut Findings) {
 
 fn expired(q: &Question<'_>, out: &mut Findings) {
     ended(q, &[Ending::Expired], out);
-    if let Some(decision) = q.decisions(q.access.purpose).pop()
+    if let Some(decision) = q.decisions.last()
         && decision.accepts()
         && let Some(until) = &decision.rendered.data.until
     {
@@ -463,37 +462,49 @@ fn same_subject(fact: &Fact<RecordAgreement>, subject: Option<&String>) -> Optio
     Some(recorded == subject?)
 }
 
-/// Subjects for whom `facts` hold one that came before the access, by certainty, with the
-/// digests looked at; `None` where a value is not at hand.
-fn by_subject(
-    q: &Question<'_>,
-    facts: &[Fact<RecordAgreement>],
-) -> Vec<(Option<Certainty>, Vec<u64>, Vec<String>)> {
-    q.access
-        .subjects
-        .iter()
-        .map(|subject| {
-            let mut certainty = Some(Certainty::No);
-            let mut positions = Vec::new();
-            let mut digests = vec![subject.digest.clone()];
-            for fact in facts {
-                let precedes = fact.precedes(&q.days);
-                if precedes == Certainty::No {
-                    continue;
-                }
-                digests.extend(fact.data.subject.as_ref().map(|s| s.digest.clone()));
-                match same_subject(fact, subject.value.as_ref()) {
-                    Some(true) => {
-                        certainty = certainty.map(|c| c.or(precedes));
-                        positions.push(fact.position);
-                    }
-                    Some(false) => {}
-                    None => certainty = None,
-                }
+/// What the facts about persons say of one subject of the access.
+struct OfSubject<'a> {
+    /// Whether one of them came before the access; `None` where a value is not at hand.
+    before: Option<Certainty>,
+    positions: Vec<u64>,
+    /// Digests of the values compared.
+    digests: Vec<&'a str>,
+}
+
+impl OfSubject<'_> {
+    fn resting(&self, fired: fn(Vec<u64>) -> Fired) -> Fired {
+        let digests = self.digests.iter().map(|d| (*d).to_owned()).collect();
+        fired(self.positions.clone()).resting_on(digests)
+    }
+}
+
+/// What `facts` say of each subject of the access.
+fn by_subject<'a>(q: &Question<'a>, facts: &'a [Fact<RecordAgreement>]) -> Vec<OfSubject<'a>> {
+    let mut found = Vec::with_capacity(q.access.subjects.len());
+    for subject in &q.access.subjects {
+        let mut of = OfSubject {
+            before: Some(Certainty::No),
+            positions: Vec::new(),
+            digests: vec![subject.digest.as_str()],
+        };
+        for fact in facts {
+            let precedes = fact.precedes(&q.days);
+            if precedes == Certainty::No {
+                continue;
             }
-            (certainty, positions, digests)
-        })
-        .collect()
+            of.digests.extend(fact.data.subject.as_ref().map(|s| s.digest.as_str()));
+            match same_subject(fact, subject.value.as_ref()) {
+                Some(true) => {
+                    of.before = of.before.map(|c| c.or(precedes));
+                    of.positions.push(fact.position);
+                }
+                Some(false) => {}
+                None => of.before = None,
+            }
+        }
+        found.push(of);
+    }
+    found
 }
 
 fn agreement_missing(q: &Question<'_>, out: &mut Findings) {
@@ -509,32 +520,24 @@ fn agreement_missing(q: &Question<'_>, out: &mut Findings) {
         return out.fire(Fired::not_evidenced(Vec::new()));
     }
     let agreements = q.view.known(&q.processing.agreements);
-    for (certainty, positions, digests) in by_subject(q, agreements) {
-        match certainty {
+    for subject in by_subject(q, agreements) {
+        match subject.before {
             None => out.undecided(),
             Some(Certainty::Yes) => {}
-            Some(Certainty::Maybe) => {
-                out.fire(Fired::dates_overlap(positions).resting_on(digests));
-            }
-            Some(Certainty::No) => {
-                out.fire(Fired::not_evidenced(positions).resting_on(digests));
-            }
+            Some(Certainty::Maybe) => out.fire(subject.resting(Fired::dates_overlap)),
+            Some(Certainty::No) => out.fire(subject.resting(Fired::not_evidenced)),
         }
     }
 }
 
 fn objected(q: &Question<'_>, out: &mut Findings) {
     let objections = q.view.known(&q.processing.objections);
-    for (certainty, positions, digests) in by_subject(q, objections) {
-        match certainty {
+    for subject in by_subject(q, objections) {
+        match subject.before {
             None => out.undecided(),
             Some(Certainty::No) => {}
-            Some(Certainty::Maybe) => {
-                out.fire(Fired::dates_overlap(positions).resting_on(digests));
-            }
-            Some(Certainty::Yes) => {
-                out.fire(Fired::contradicted(positions).resting_on(digests));
-            }
+            Some(Certainty::Maybe) => out.fire(subject.resting(Fired::dates_overlap)),
+            Some(Certainty::Yes) => out.fire(subject.resting(Fired::contradicted)),
         }
     }
 }
@@ -543,7 +546,7 @@ fn objected(q: &Question<'_>, out: &mut Findings) {
 pub fn cites_only_a_report(q: &Question<'_>) -> Option<u64> {
     let text = q.view.reference(q.access.basis.reference.as_deref()?)?;
     let formal = q.formal_declaration()
-        || formality::before(q).iter().any(|(_, f)| f.formal)
-        || q.decisions(q.access.purpose).iter().any(InForceDecision::accepts);
+        || q.formalities.iter().any(|(_, f)| f.formal)
+        || q.decisions.iter().any(InForceDecision::accepts);
     (matches!(text.data.kind.as_str(), "report" | "press") && !formal).then_some(text.position)
 }

@@ -1,6 +1,11 @@
 //! Time, retention, evidence: what dates, delays and courts add.
 
-use super::{ALL, Findings, Fired, Group, Question, Rule, formality, regime::Regime};
+use std::collections::HashSet;
+
+use super::{
+    ALL, Findings, Fired, Group, Question, Rule,
+    regime::{RECORDING_IN_TIME, Regime},
+};
 use crate::body::Appeal;
 use crate::date::{Certainty, Interval};
 use crate::kind::StreamType;
@@ -8,8 +13,6 @@ use crate::verdict::Severity::{Blocking, Info, Major, Minor};
 use crate::vocabulary::RuleCode;
 
 const GROUP: Group = Group::Time;
-/// Delay after which a recording is late: 72 hours, in whole days of the calendar.
-const LATE_AFTER_DAYS: i32 = 3;
 
 /// `DATE-UNCERTAIN` stands last: it reads what the others left open.
 pub static RULES: &[Rule] = &[
@@ -117,15 +120,15 @@ fn retention_exceeded(q: &Question<'_>, out: &mut Findings) {
 
 fn late_recorded(q: &Question<'_>, out: &mut Findings) {
     let (Some((_, recorded)), Some(last)) = (q.recorded, q.days.latest) else { return };
-    if recorded.date() > last.add_days(LATE_AFTER_DAYS) {
+    if recorded.date() > last.add_days(RECORDING_IN_TIME.days) {
         out.fire(Fired::contradicted(q.position().into_iter().collect()));
     }
 }
 
 fn evidence_excluded(q: &Question<'_>, out: &mut Findings) {
     let rulings: Vec<u64> = q
-        .rulings()
-        .into_iter()
+        .rulings
+        .iter()
         .filter(|r| r.data.excludes_evidence == Some(true))
         .map(|r| r.position)
         .collect();
@@ -136,7 +139,7 @@ fn evidence_excluded(q: &Question<'_>, out: &mut Findings) {
 
 fn subject_to_appeal(q: &Question<'_>, out: &mut Findings) {
     let mut positions = Vec::new();
-    for ruling in q.rulings() {
+    for ruling in &q.rulings {
         if matches!(ruling.data.appeal, Some(Appeal::Open | Appeal::Reserved)) {
             positions.push(ruling.position);
         }
@@ -152,21 +155,21 @@ fn subject_to_appeal(q: &Question<'_>, out: &mut Findings) {
 }
 
 fn conflicting_statements(q: &Question<'_>, out: &mut Findings) {
-    let said: Vec<(RuleCode, bool, u64)> = q
-        .statements()
-        .flat_map(|s| s.data.claims.iter().map(|c| (c.fact, c.holds, s.position)))
-        .collect();
-    let contradicted = |(code, holds, _): &&(RuleCode, bool, u64)| {
-        said.iter().any(|o| o.0 == *code && o.1 != *holds)
+    let claims = || {
+        q.statements
+            .iter()
+            .flat_map(|s| s.data.claims.iter().map(|c| (c.fact, c.holds, s.position)))
     };
-    let positions: Vec<u64> = said.iter().filter(contradicted).map(|s| s.2).collect();
+    let said: HashSet<(RuleCode, bool)> = claims().map(|(fact, holds, _)| (fact, holds)).collect();
+    let contradicted = claims().filter(|(fact, holds, _)| said.contains(&(*fact, !*holds)));
+    let positions: Vec<u64> = contradicted.map(|(_, _, position)| position).collect();
     if !positions.is_empty() {
         out.fire(Fired::uncertain(positions));
     }
 }
 
 fn regularised(q: &Question<'_>, out: &mut Findings) {
-    let covered = formality::before(q).iter().any(|(_, f)| f.formal);
+    let covered = q.formalities.iter().any(|(_, f)| f.formal);
     let after: Vec<u64> = q
         .view
         .known(&q.processing.formalities)

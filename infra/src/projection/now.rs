@@ -85,6 +85,7 @@ fn judge_again(register: &Register, case: &Case<'_>, then: &Verdict, size: u64) 
         verdict.findings.extend(kept);
         verdict.findings.sort_by(|a, b| (a.code, &a.positions).cmp(&(b.code, &b.positions)));
         verdict.verdict = conclude(&rules::CURRENT, &verdict.findings);
+        verdict.valid_until = verdict.valid_until.filter(|_| verdict.verdict.is_covered());
     }
     Some(verdict)
 }

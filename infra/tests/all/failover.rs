@@ -45,6 +45,7 @@ async fn server(hosts: [&Cluster; 2], data: &Path) -> Ledger {
         purpose: Purpose::Serve,
         marks: vec![Arc::new(mark.expect("a mark"))],
         lock: None,
+        rulebooks: greffe_domain::rules::VERSIONS.to_vec(),
     };
     Ledger::open_with(opening).await.expect("a ledger")
 }

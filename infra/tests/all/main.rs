@@ -7,6 +7,7 @@ mod migration;
 mod postgres;
 mod refusals;
 mod rotation;
+mod rulebooks;
 mod standby;
 mod support;
 mod writing;

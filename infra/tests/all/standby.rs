@@ -33,6 +33,7 @@ async fn server(store: Arc<dyn Store>, directory: &Path, purpose: Purpose) -> Le
         purpose,
         marks,
         lock: None,
+        rulebooks: greffe_domain::rules::VERSIONS.to_vec(),
     };
     Ledger::open_with(opening).await.expect("a ledger")
 }

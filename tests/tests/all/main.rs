@@ -4,6 +4,10 @@
 mod architecture;
 #[path = "../canonical.rs"]
 mod canonical;
+#[path = "../dry_run.rs"]
+mod dry_run;
+#[path = "../receipts.rs"]
+mod receipts;
 #[path = "../recompute.rs"]
 mod recompute;
 #[path = "../rules.rs"]

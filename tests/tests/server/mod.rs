@@ -5,6 +5,7 @@ mod cases;
 mod crash;
 mod disk;
 mod first_minute;
+mod gate;
 mod lifecycle;
 mod ndjson;
 mod rights;

@@ -146,9 +146,15 @@ fn a_kinder_verdict_is_named() {
 
 #[test]
 fn a_verdict_changed_in_any_member_is_named() {
-    let changes: [&dyn Fn(&mut Value); 6] = [
+    let changes: [&dyn Fn(&mut Value); 8] = [
         &|verdict| drop(verdict["findings"].as_array_mut().expect("a list").remove(0)),
         &|verdict| verdict["findings"][0]["severity"] = json!("INFO"),
+        &|verdict| {
+            let evidence = &mut verdict["findings"][0]["evidence"];
+            let softer = if *evidence == "UNCERTAIN" { "NOT-EVIDENCED" } else { "UNCERTAIN" };
+            *evidence = json!(softer);
+        },
+        &|verdict| verdict["findings"][0]["source"] = json!("Une autre source (inventée)"),
         &|verdict| verdict["findings"][0]["positions"] = json!([0]),
         &|verdict| verdict["basis"] = json!([]),
         &|verdict| verdict["regime"] = json!("another"),
@@ -199,6 +205,31 @@ fn a_granted_access_that_was_denied_is_named() {
         leaf["event"]["type"] = json!("AccessGranted");
     });
     assert_broken!(&ledger, &ledger.export(), position, Reason::NotItsFiling);
+}
+
+#[test]
+fn a_term_lengthened_or_left_out_is_named() {
+    let changes: [&dyn Fn(&mut Value); 3] = [
+        &|verdict| verdict["valid_until"] = json!("2013-12-31"),
+        &|verdict| drop(verdict.as_object_mut().expect("an object").remove("valid_until")),
+        &|verdict| verdict["valid_until"] = json!("2011-12-31"),
+    ];
+    for withheld in [false, true] {
+        for change in changes {
+            let mut ledger = ledger();
+            sample::authorise_until(&mut ledger, "2012-12-31");
+            let draft =
+                Draft::act(FUND, Kind::AccessRequest, sample::access(&[1])).at("2012-01-20");
+            let position =
+                tamper(&mut ledger, &draft, &|leaf| change(&mut leaf["event"]["data"]["verdict"]));
+            let leave = greffe_tests::ledger::Leave {
+                withheld: withheld.then_some(&|_: u64| true),
+                ..Default::default()
+            };
+            let export = ledger.export_without(&leave);
+            assert_broken!(&ledger, &export, position, Reason::Verdict("valid_until"));
+        }
+    }
 }
 
 #[test]

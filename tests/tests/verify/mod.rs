@@ -4,6 +4,7 @@ mod bounded;
 mod command_line;
 mod dishonest;
 mod honest;
+mod rulebooks;
 mod tampered;
 
 use greffe_tests::ledger::TestLedger;

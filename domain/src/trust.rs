@@ -1,9 +1,9 @@
 //! What the reader trusts beforehand: the ledger's name and its first key.
 
-use greffe_domain::identifier;
-use greffe_domain::json;
-use greffe_domain::key::PublicKey;
-use greffe_domain::seal::TreeSize;
+use crate::identifier;
+use crate::json;
+use crate::key::PublicKey;
+use crate::seal::TreeSize;
 use serde_json::Value;
 
 /// A trust file, `{"v":1,"origin":…,"ledger_key":{JWK},"min_size"?:n}`.
