@@ -4,11 +4,13 @@
 //! translates: texts into filings, questions into reads, refusals into status codes.
 
 pub mod affairs;
+mod charts;
 pub mod cli;
 pub mod client;
 pub mod config;
 pub mod http;
 pub mod log;
+pub mod oidc;
 pub mod replay;
 pub mod sign;
 pub mod words;

@@ -1,11 +1,16 @@
 //! The words people read, French first: which language a reader asked for, and the texts of
-//! `locales/{fr,en}/`.
+//! `locales/{fr,en}/*.ftl` (Project Fluent), compiled in.
+//!
+//! A text that is asked for and not shipped is a bug, and tests ask for each; both languages
+//! ship the same messages.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use fluent_bundle::concurrent::FluentBundle;
+use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
+use greffe_domain::date::{Interval, LegalDate, days_in_month};
 use greffe_domain::refusal::Words;
-use serde::Deserialize;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Lang {
@@ -60,41 +65,138 @@ impl Lang {
     }
 }
 
-#[derive(Deserialize)]
-struct ProblemText {
-    title: String,
-    advice: String,
+type Bundle = FluentBundle<FluentResource>;
+
+static FR: LazyLock<Bundle> = LazyLock::new(|| {
+    bundle(
+        Lang::Fr,
+        &[include_str!("../locales/fr/page.ftl"), include_str!("../locales/fr/problems.ftl")],
+    )
+});
+static EN: LazyLock<Bundle> = LazyLock::new(|| {
+    bundle(
+        Lang::En,
+        &[include_str!("../locales/en/page.ftl"), include_str!("../locales/en/problems.ftl")],
+    )
+});
+
+fn bundle(lang: Lang, texts: &[&str]) -> Bundle {
+    let tag = lang.as_str().parse().expect("`fr` and `en` are language tags");
+    let mut bundle = Bundle::new_concurrent(vec![tag]);
+    // Isolation marks are for mixed directions; ours are all left to right.
+    bundle.set_use_isolating(false);
+    for text in texts {
+        let resource = FluentResource::try_new((*text).to_owned())
+            .unwrap_or_else(|(_, errors)| panic!("the shipped texts are Fluent: {errors:?}"));
+        bundle.add_resource(resource).unwrap_or_else(|e| panic!("a text is shipped twice: {e:?}"));
+    }
+    bundle
 }
 
-type Texts<T> = LazyLock<HashMap<String, T>>;
-
-static PROBLEMS_FR: Texts<ProblemText> =
-    LazyLock::new(|| read(include_str!("../locales/fr/problems.json")));
-static PROBLEMS_EN: Texts<ProblemText> =
-    LazyLock::new(|| read(include_str!("../locales/en/problems.json")));
-static PAGE_FR: Texts<String> = LazyLock::new(|| read(include_str!("../locales/fr/page.json")));
-static PAGE_EN: Texts<String> = LazyLock::new(|| read(include_str!("../locales/en/page.json")));
-
-fn read<T: for<'de> Deserialize<'de>>(text: &str) -> HashMap<String, T> {
-    serde_json::from_str(text).expect("the shipped texts are valid JSON")
+fn texts(lang: Lang) -> &'static Bundle {
+    match lang {
+        Lang::Fr => &FR,
+        Lang::En => &EN,
+    }
 }
 
-/// Title of a problem code, and what to do about it.
-pub fn problem_words(lang: Lang, code: &str) -> (&'static str, &'static str) {
-    let texts = match lang {
-        Lang::Fr => &PROBLEMS_FR,
-        Lang::En => &PROBLEMS_EN,
+/// A text, or `None` when none of that name is shipped.
+pub fn find_word(
+    lang: Lang,
+    key: &str,
+    args: Option<&FluentArgs<'_>>,
+) -> Option<Cow<'static, str>> {
+    let bundle = texts(lang);
+    let pattern = bundle.get_message(key)?.value()?;
+    let mut errors = Vec::new();
+    let text = bundle.format_pattern(pattern, args, &mut errors);
+    assert!(errors.is_empty(), "`{key}` in locales/{}: {errors:?}", lang.as_str());
+    Some(Cow::Owned(text.into_owned()))
+}
+
+/// A text of the pages. Panics on a key that is not shipped: a test asks for each.
+pub fn word(lang: Lang, key: &str) -> Cow<'static, str> {
+    find_word(lang, key, None)
+        .unwrap_or_else(|| panic!("no text `{key}` in locales/{}", lang.as_str()))
+}
+
+/// A text with values in it, by name.
+pub fn word_with(lang: Lang, key: &str, values: &[(&str, FluentValue<'_>)]) -> Cow<'static, str> {
+    let mut args = FluentArgs::with_capacity(values.len());
+    for (name, value) in values {
+        args.set(*name, value.clone());
+    }
+    find_word(lang, key, Some(&args))
+        .unwrap_or_else(|| panic!("no text `{key}` in locales/{}", lang.as_str()))
+}
+
+/// Title of a problem code, and what to do about it; empty for a code that is not ours.
+pub fn problem_words(lang: Lang, code: &str) -> (Cow<'static, str>, Cow<'static, str>) {
+    let bundle = texts(lang);
+    let key = format!("problem-{code}");
+    let advice = bundle
+        .get_message(&key)
+        .and_then(|m| m.get_attribute("advice"))
+        .map(|a| bundle.format_pattern(a.value(), None, &mut Vec::new()).into_owned());
+    let title = find_word(lang, &key, None);
+    (title.unwrap_or_default(), Cow::Owned(advice.unwrap_or_default()))
+}
+
+/// A day in words: `10 mars 2005`, `10 March 2005`.
+pub fn day(lang: Lang, day: LegalDate) -> String {
+    format!("{} {}", ordinal(lang, day), month_of(lang, day.year(), day.month()))
+}
+
+fn ordinal(lang: Lang, day: LegalDate) -> String {
+    match (lang, day.day()) {
+        (Lang::Fr, 1) => "1er".to_owned(),
+        (_, n) => n.to_string(),
+    }
+}
+
+fn month_of(lang: Lang, year: i32, month: u32) -> String {
+    let name = word_with(lang, "month", &[("n", month.into())]);
+    format!("{name} {year}")
+}
+
+/// The days on which something may have happened, as exactly as they are known: a day, a
+/// month, a year, or from one to another. `None` on a side: open.
+pub fn days(lang: Lang, interval: &Interval) -> String {
+    let (from, to) = match (interval.earliest, interval.latest) {
+        (None, None) => return word(lang, "date-unknown").into_owned(),
+        (Some(from), None) => {
+            return word_with(lang, "date-since", &[("day", day(lang, from).into())]).into_owned();
+        }
+        (None, Some(to)) => {
+            return word_with(lang, "date-until", &[("day", edge(lang, to, true).into())])
+                .into_owned();
+        }
+        (Some(from), Some(to)) => (from, to),
     };
-    texts.get(code).map_or(("", ""), |t| (&t.title, &t.advice))
+    if from == to {
+        return day(lang, from);
+    }
+    let whole_months = from.day() == 1 && to.day() == days_in_month(to.year(), to.month());
+    match whole_months {
+        true if from.year() == to.year() && from.month() == 1 && to.month() == 12 => {
+            from.year().to_string()
+        }
+        true if from.year() == to.year() && from.month() == to.month() => {
+            month_of(lang, from.year(), from.month())
+        }
+        _ => {
+            let (from, to) = (edge(lang, from, false), edge(lang, to, true));
+            word_with(lang, "date-between", &[("from", from.into()), ("to", to.into())])
+                .into_owned()
+        }
+    }
 }
 
-/// A text of the page. Panics on a key that is not shipped: a test asks for each.
-pub fn page_word(lang: Lang, key: &str) -> &'static str {
-    let texts = match lang {
-        Lang::Fr => &PAGE_FR,
-        Lang::En => &PAGE_EN,
-    };
-    texts.get(key).unwrap_or_else(|| panic!("no text `{key}` in locales/{}", lang.as_str()))
+/// One end of an interval: its month alone where it is the month's edge.
+fn edge(lang: Lang, at: LegalDate, last: bool) -> String {
+    let at_edge =
+        if last { at.day() == days_in_month(at.year(), at.month()) } else { at.day() == 1 };
+    if at_edge { month_of(lang, at.year(), at.month()) } else { day(lang, at) }
 }
 
 #[cfg(test)]
@@ -109,12 +211,50 @@ mod tests {
         assert_eq!(Lang::accepted("fr;q=0"), None);
     }
 
+    /// Message ids of a Fluent text, in order of the alphabet.
+    fn ids(text: &str) -> Vec<&str> {
+        let mut ids: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with(|c: char| c.is_ascii_alphabetic()))
+            .filter_map(|line| Some(line.split_once('=')?.0.trim()))
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+
     #[test]
     fn both_languages_have_the_same_texts() {
-        let mut fr: Vec<_> = PAGE_FR.keys().collect();
-        let mut en: Vec<_> = PAGE_EN.keys().collect();
-        fr.sort();
-        en.sort();
-        assert_eq!(fr, en);
+        let page = (include_str!("../locales/fr/page.ftl"), include_str!("../locales/en/page.ftl"));
+        assert_eq!(ids(page.0), ids(page.1));
+        let problems = (
+            include_str!("../locales/fr/problems.ftl"),
+            include_str!("../locales/en/problems.ftl"),
+        );
+        assert_eq!(ids(problems.0), ids(problems.1));
+        for lang in [Lang::Fr, Lang::En] {
+            for id in ids(problems.0) {
+                let code = id.trim_start_matches("problem-");
+                assert!(!problem_words(lang, code).1.is_empty(), "{code} has no advice");
+            }
+        }
+    }
+
+    #[test]
+    fn a_date_is_said_as_exactly_as_it_is_known() {
+        let days = |lang, from: &str, to: &str| {
+            super::days(
+                lang,
+                &Interval { earliest: LegalDate::parse(from), latest: LegalDate::parse(to) },
+            )
+        };
+        assert_eq!(days(Lang::Fr, "2005-03-10", "2005-03-10"), "10 mars 2005");
+        assert_eq!(days(Lang::Fr, "2017-11-01", "2017-11-30"), "novembre 2017");
+        assert_eq!(days(Lang::En, "1994-01-01", "1994-12-31"), "1994");
+        assert_eq!(
+            days(Lang::Fr, "2017-11-01", "2017-12-31"),
+            "entre novembre 2017 et décembre 2017"
+        );
+        assert_eq!(days(Lang::Fr, "", "2022-05-31"), "mai 2022 au plus tard");
+        assert_eq!(days(Lang::En, "", ""), "date unknown");
     }
 }

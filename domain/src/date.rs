@@ -42,6 +42,11 @@ impl LegalDate {
         u32::from(u8::from(self.0.month()))
     }
 
+    /// Of the month, from 1.
+    pub fn day(self) -> u32 {
+        u32::from(self.0.day())
+    }
+
     /// Later by `days` (earlier if negative); stops at the ends of the calendar.
     pub fn add_days(self, days: i32) -> Self {
         let days = time::Duration::days(i64::from(days));

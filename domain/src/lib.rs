@@ -8,6 +8,7 @@ pub mod aggregate;
 pub mod body;
 pub mod command;
 pub mod date;
+pub mod differencing;
 pub mod edtf;
 pub mod encoding;
 pub mod event;

@@ -4,8 +4,8 @@
 //! Every fact keeps the position it comes from and the days on which it may have held, and
 //! nothing is ever overwritten: "then" and "now" are the same fold, read at two sizes
 //! (`View`). Used by the sequencer to decide, by the rules to judge, by the verifier to
-//! judge again. Accesses themselves are not folded (they outnumber everything else); only
-//! what rulings and uses say of them is.
+//! judge again. Accesses themselves are not folded (they outnumber everything else); what
+//! rulings and uses say of them is, and the shape of what they disclosed about groups.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,9 +17,10 @@ use crate::body::{
     RecordRuling, RecordStatement, RecordUse, RenderDecision, Site, Withdraw, WorksCouncilOpine,
 };
 use crate::date::{Certainty, Interval, LegalDate, Timestamp};
+use crate::differencing::{Count, Disclosure, History};
 use crate::event::{ClockKind, Event, Filed};
 use crate::key::PublicKey;
-use crate::kind::{EvidenceKind, StreamType};
+use crate::kind::{EventType, EvidenceKind, StreamType};
 use crate::vocabulary::{Category, Purpose, Role};
 
 /// One recorded fact.
@@ -180,6 +181,10 @@ pub struct Register {
     ruled_accesses: HashMap<u64, Vec<String>>,
     /// Access position → (processing, index into its uses).
     used_accesses: HashMap<u64, Vec<(String, usize)>>,
+    /// Employer group → what was disclosed to it about groups of persons.
+    disclosed: HashMap<Arc<str>, Arc<History>>,
+    /// Digest of a declared number of absentees → groups it was declared to.
+    declared_to: HashMap<String, Vec<Arc<str>>>,
 }
 
 impl Register {
@@ -287,6 +292,56 @@ impl Register {
 
     pub fn has_erasures(&self) -> bool {
         !self.erased.is_empty()
+    }
+
+    /// The employer groups that an access discloses to: the company of the recipient, and
+    /// that of the site where it is another. A party whose SIREN is not registered is a
+    /// group of its own, whatever SIRET it gives.
+    pub fn employer_groups(&self, access: &Access) -> Vec<Arc<str>> {
+        let registered = self.party(&access.recipient.party).and_then(|p| p.siren.as_deref());
+        let own = match registered {
+            Some(siren) => format!("siren:{siren}"),
+            None => format!("party:{}", access.recipient.party),
+        };
+        let siret = access.recipient.site.as_ref().and_then(|s| s.siret.as_deref());
+        let of_site = siret.and_then(|s| s.get(..9)).map(|siren| format!("siren:{siren}"));
+        let of_site = of_site.filter(|group| *group != own);
+        [Some(own), of_site].into_iter().flatten().map(Arc::from).collect()
+    }
+
+    /// What was disclosed to an employer group; empty if nothing was.
+    pub fn disclosed_to(&self, group: &str) -> Arc<History> {
+        self.disclosed.get(group).cloned().unwrap_or_default()
+    }
+
+    /// Positions of disclosures about groups a number of whose absentees is neither at hand
+    /// nor recorded as erased.
+    pub fn withheld_numbers(&self) -> Vec<u64> {
+        let mut positions: Vec<u64> = self
+            .disclosed
+            .values()
+            .flat_map(|history| history.disclosures())
+            .filter(|d| d.absentees.iter().any(|(_, c)| matches!(c, Count::Withheld(_))))
+            .map(|d| d.position)
+            .collect();
+        positions.sort_unstable();
+        positions.dedup();
+        positions
+    }
+
+    fn disclose(&mut self, position: u64, access: &Access) {
+        let Some(disclosure) = Disclosure::of(position, access) else { return };
+        let disclosure = Arc::new(disclosure);
+        for group in self.employer_groups(access) {
+            for (_, count) in &disclosure.absentees {
+                for digest in count.digests() {
+                    let groups = self.declared_to.entry(digest.to_owned()).or_default();
+                    groups.push(Arc::clone(&group));
+                }
+            }
+            let history = self.disclosed.entry(group).or_default();
+            Arc::make_mut(history).push(Arc::clone(&disclosure));
+        }
     }
 
     /// Live keys of parties that hold the registrar role.
@@ -568,14 +623,23 @@ impl Register {
                 }
                 processing!(b.processing).uses.push(fact);
             }
-            Body::RequestAccess(_)
-            | Body::ReportAccess(_)
-            | Body::ContestAccess(_)
-            | Body::AnswerContest(_)
-            | Body::RefuseErasure(_) => {}
+            // What was denied was not shown.
+            Body::RequestAccess(b) | Body::ReportAccess(b) => {
+                if filed.event_type != EventType::AccessDenied {
+                    self.disclose(position, b);
+                }
+            }
+            Body::ContestAccess(_) | Body::AnswerContest(_) | Body::RefuseErasure(_) => {}
             // What was erased is forgotten here too; the digests stay.
             Body::EraseSubject(b) => {
                 self.erased.extend(b.digests.iter().cloned());
+                for digest in &b.digests {
+                    for group in self.declared_to.remove(digest).unwrap_or_default() {
+                        if let Some(history) = self.disclosed.get_mut(&group) {
+                            Arc::make_mut(history).erase(digest, position);
+                        }
+                    }
+                }
                 let facts = self
                     .processings
                     .values_mut()

@@ -6,9 +6,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::body::Measure;
 use crate::date::LegalDate;
 use crate::json;
-use crate::vocabulary::RuleCode;
+use crate::vocabulary::{Category, RuleCode};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING-KEBAB-CASE")]
@@ -20,6 +21,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    pub const ALL: [Outcome; 4] =
+        [Self::Covered, Self::CoveredWithReservations, Self::NotCovered, Self::Undetermined];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Covered => "COVERED",
@@ -57,7 +61,9 @@ pub enum Evidence {
 }
 
 impl Severity {
-    fn as_str(self) -> &'static str {
+    pub const ALL: [Severity; 4] = [Self::Info, Self::Minor, Self::Major, Self::Blocking];
+
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Info => "INFO",
             Self::Minor => "MINOR",
@@ -68,13 +74,32 @@ impl Severity {
 }
 
 impl Evidence {
-    fn as_str(self) -> &'static str {
+    pub const ALL: [Evidence; 3] = [Self::Contradicted, Self::NotEvidenced, Self::Uncertain];
+
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Contradicted => "CONTRADICTED",
             Self::NotEvidenced => "NOT-EVIDENCED",
             Self::Uncertain => "UNCERTAIN",
         }
     }
+}
+
+/// Most cells that one finding names, and most units that one of them does. The rest is
+/// in the entries it rests on; a leaf holds only so much.
+pub const MAX_INVOLVED: usize = 8;
+pub const MAX_INVOLVED_UNITS: usize = 20;
+
+/// A cell that a finding is about, published or worked out: its dimensions, never a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Involved {
+    pub categories: Vec<Category>,
+    /// `YYYY-MM-DD/YYYY-MM-DD`, if the disclosures tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<String>,
+    /// What is measured.
+    pub unit: Measure,
+    pub units: Vec<String>,
 }
 
 /// One rule that fired.
@@ -88,6 +113,9 @@ pub struct Finding {
     /// Digests of the concealed values it rests on, if any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rests_on: Vec<String>,
+    /// Cells it is about, if any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cells: Vec<Involved>,
     /// Article, decision or document the rule comes from.
     pub source: String,
 }
@@ -131,7 +159,15 @@ impl Verdict {
             if i > 0 {
                 out.push(b',');
             }
-            out.extend_from_slice(b"{\"code\":");
+            out.push(b'{');
+            if !finding.cells.is_empty() {
+                out.extend_from_slice(b"\"cells\":");
+                let cells = serde_json::to_value(&finding.cells);
+                let cells = cells.expect("a cell holds only texts");
+                out.extend_from_slice(&json::canonical(&cells));
+                out.push(b',');
+            }
+            out.extend_from_slice(b"\"code\":");
             json::write_canonical_str(finding.code.as_str(), out);
             out.extend_from_slice(b",\"evidence\":\"");
             out.extend_from_slice(finding.evidence.as_str().as_bytes());
@@ -180,6 +216,12 @@ mod tests {
     fn the_bytes_written_are_the_canonical_ones_of_the_value() {
         use Evidence::{Contradicted, NotEvidenced, Uncertain};
         use Severity::{Blocking, Info, Major, Minor};
+        let cell = |i: usize| Involved {
+            categories: Category::all().take(i % 3).collect(),
+            period: i.is_multiple_of(2).then(|| "2017-11-01/2017-12-31".to_owned()),
+            unit: Measure::Days,
+            units: vec!["site/a".to_owned(); i % 2],
+        };
         let codes: Vec<RuleCode> = crate::vocabulary::CODELISTS
             .rules
             .iter()
@@ -202,6 +244,7 @@ mod tests {
                     evidence: kinds[i % 3],
                     positions: (0..i as u64 % 5).collect(),
                     rests_on: vec!["é\n\"".to_owned(); i % 3],
+                    cells: vec![cell(i); i % 4],
                     source: "art. 8 \u{1} « loi »".to_owned(),
                 })
                 .collect();

@@ -13,6 +13,7 @@ use greffe_domain::date::Timestamp;
 use greffe_domain::encoding::{Hash32, base64url};
 use greffe_domain::kind::{EventType, Kind, StreamType};
 use greffe_domain::register::Register;
+use greffe_domain::rules::CURRENT;
 use greffe_domain::sdjwt;
 use greffe_domain::seal::{FilingRef, Position, SealedEntry, StreamRef};
 use greffe_domain::subject::SubjectRef;
@@ -83,6 +84,7 @@ fn access(position: u64, people: u64) -> (EntryRow, DisclosureRow) {
             },
         },
         "nonce": base64url(&salt()), "origin": ORIGIN, "position": position, "v": 1,
+        "rulebook": CURRENT.version,
     });
     let row = EntryRow {
         position: Position(position),
@@ -113,6 +115,8 @@ fn main() {
     let projections = Arc::new(Projections::open(&path).expect("projections"));
     let people = (accesses / ACCESSES_PER_PERSON).max(1);
     let register = Register::new();
+    // Only accesses are applied, and no access has another judged again.
+    let none = |_: &[Position]| Ok((Vec::new(), Vec::new()));
 
     let (mut total, mut spent, mut count) = (Duration::ZERO, Duration::ZERO, 0);
     let mut from = 0;
@@ -121,7 +125,7 @@ fn main() {
         let (rows, disclosures): (Vec<_>, Vec<_>) =
             (from..until).map(|position| access(position, people)).unzip();
         let start = Instant::now();
-        projections.apply(ORIGIN, rows, &disclosures, &register).expect("a batch");
+        projections.apply(ORIGIN, rows, &disclosures, &register, &none).expect("a batch");
         spent += start.elapsed();
         total += start.elapsed();
         count += until - from;

@@ -8,6 +8,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -40,8 +41,9 @@ impl<A> Adaptable for A where
 pub struct Adapter<A>(pub A);
 
 /// A domain event in the framework's shape: it reads and writes a leaf's `event` object.
+/// Shared, because the framework clones each event twice on its way.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LedgerEvent(pub Event);
+pub struct LedgerEvent(pub Arc<Event>);
 
 impl Serialize for LedgerEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -56,7 +58,7 @@ impl Serialize for LedgerEvent {
 impl<'de> Deserialize<'de> for LedgerEvent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = serde_json::Value::deserialize(deserializer)?;
-        Event::read(&value).map(Self).map_err(serde::de::Error::custom)
+        Event::read(&value).map(|event| Self(Arc::new(event))).map_err(serde::de::Error::custom)
     }
 }
 
@@ -85,7 +87,7 @@ impl<A: Adaptable> cqrs_es::Aggregate for Adapter<A> {
         sink: &EventSink<Self>,
     ) -> Result<(), Refusal> {
         for event in self.0.decide(&command)? {
-            sink.write(LedgerEvent(event), self).await;
+            sink.write(LedgerEvent(Arc::new(event)), self).await;
         }
         Ok(())
     }
@@ -102,7 +104,7 @@ pub struct StagedEvent {
     pub id: String,
     /// The stream's version after it, from 1.
     pub version: u64,
-    pub event: Event,
+    pub event: Arc<Event>,
 }
 
 type StreamKey = (StreamType, String);
@@ -110,16 +112,29 @@ type StreamKey = (StreamType, String);
 #[derive(Clone)]
 struct Slot {
     version: u64,
+    /// Batch that touched it last.
+    batch: u64,
     state: Arc<dyn Any + Send + Sync>,
 }
 
-/// The open batch: aggregates in memory, and the events staged since the last `take`.
+/// Accesses that a batch left in memory.
+#[derive(Debug, Default)]
+pub struct Touched {
+    batch: u64,
+    accesses: Vec<String>,
+}
+
+/// The open batch: aggregates in memory, and the events staged and not yet taken.
 #[derive(Default)]
 pub struct Staging {
     slots: HashMap<StreamKey, Slot>,
     staged: Vec<StagedEvent>,
     /// Streams changed since the last mark, with what they were, to undo a refused filing.
     undo: Vec<(StreamKey, Option<Slot>)>,
+    /// Number of the open batch, since this memory was loaded.
+    batch: u64,
+    /// Accesses that the open batch touched.
+    accesses: Vec<String>,
 }
 
 impl Staging {
@@ -129,8 +144,8 @@ impl Staging {
     }
 
     /// Undoes what was staged since `mark`: one item of the filing was refused.
-    pub fn roll_back(&mut self, staged: usize) {
-        self.staged.truncate(staged);
+    pub fn roll_back(&mut self) {
+        self.staged.clear();
         while let Some((key, before)) = self.undo.pop() {
             match before {
                 Some(slot) => self.slots.insert(key, slot),
@@ -139,24 +154,30 @@ impl Staging {
         }
     }
 
-    pub fn len(&self) -> usize {
-        self.staged.len()
+    /// Takes the event staged last.
+    pub fn take(&mut self) -> Option<StagedEvent> {
+        self.staged.pop()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.staged.is_empty()
-    }
-
-    pub fn last(&self) -> Option<&StagedEvent> {
-        self.staged.last()
-    }
-
-    /// Takes the staged events out, and forgets the states of accesses: there are too many
-    /// to keep, and each is rarely needed again.
-    pub fn take(&mut self) -> Vec<StagedEvent> {
+    /// Ends the open batch and begins the next.
+    pub fn close_batch(&mut self) -> Touched {
         self.undo.clear();
-        self.slots.retain(|(stream, _), _| *stream != StreamType::Access);
-        std::mem::take(&mut self.staged)
+        let touched = Touched { batch: self.batch, accesses: std::mem::take(&mut self.accesses) };
+        self.batch += 1;
+        touched
+    }
+
+    /// Forgets the accesses of a batch that is durable, but those that a later one touched:
+    /// there are too many to keep, and each is rarely needed again. Until then the store
+    /// does not have their last events.
+    pub fn forget(&mut self, touched: Touched) {
+        for id in touched.accesses {
+            if let Entry::Occupied(slot) = self.slots.entry((StreamType::Access, id))
+                && slot.get().batch <= touched.batch
+            {
+                slot.remove();
+            }
+        }
     }
 
     pub fn holds(&self, stream: StreamType, id: &str) -> bool {
@@ -180,21 +201,27 @@ impl Staging {
     }
 
     fn restore_as<A: Adaptable>(&mut self, id: &str, event: &Event) {
-        let slot = self
-            .slots
-            .entry((A::TYPE, id.to_owned()))
-            .or_insert_with(|| Slot { version: 0, state: Arc::new(A::default()) });
+        let batch = self.batch;
+        let slot = self.slots.entry((A::TYPE, id.to_owned())).or_insert_with(|| Slot {
+            version: 0,
+            batch,
+            state: Arc::new(A::default()),
+        });
         let mut state = state_of::<A>(slot);
         state.evolve(event);
         slot.version += 1;
+        slot.batch = batch;
         slot.state = Arc::new(state);
+        if A::TYPE == StreamType::Access {
+            self.accesses.push(id.to_owned());
+        }
     }
 
     /// The ledger's own stream has no aggregate: nobody commands it.
     fn count_ledger_event(&mut self, id: &str) {
         self.slots
             .entry((StreamType::Ledger, id.to_owned()))
-            .or_insert_with(|| Slot { version: 0, state: Arc::new(()) })
+            .or_insert_with(|| Slot { version: 0, batch: 0, state: Arc::new(()) })
             .version += 1;
     }
 
@@ -209,7 +236,7 @@ impl Staging {
             stream: StreamType::Ledger,
             id: id.to_owned(),
             version,
-            event,
+            event: Arc::new(event),
         });
     }
 }
@@ -292,7 +319,10 @@ impl<A: Adaptable> EventStore<Adapter<A>> for LedgerEventStore {
             committed.push(envelope(&staged, metadata.clone()));
             staging.staged.push(staged);
         }
-        let slot = Slot { version: last, state: Arc::new(aggregate.0) };
+        let slot = Slot { version: last, batch: staging.batch, state: Arc::new(aggregate.0) };
+        if A::TYPE == StreamType::Access {
+            staging.accesses.push(id.clone());
+        }
         let key = (A::TYPE, id);
         let before = staging.slots.insert(key.clone(), slot);
         staging.undo.push((key, before));
@@ -307,7 +337,7 @@ fn envelope<A: Adaptable>(
     EventEnvelope {
         aggregate_id: staged.id.clone(),
         sequence: usize::try_from(staged.version).unwrap_or(usize::MAX),
-        payload: LedgerEvent(staged.event.clone()),
+        payload: LedgerEvent(Arc::clone(&staged.event)),
         metadata,
     }
 }

@@ -313,6 +313,14 @@ impl Store for Marked {
         self.inner.entries_of_types(types, from, limit).await
     }
 
+    async fn group_disclosures(
+        &self,
+        from: Position,
+        limit: usize,
+    ) -> Result<Vec<EntryRow>, Fault> {
+        self.inner.group_disclosures(from, limit).await
+    }
+
     async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault> {
         self.inner.entry(position).await
     }

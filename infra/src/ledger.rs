@@ -715,15 +715,18 @@ impl Inner {
             Arc::clone(&self.published),
             jobs,
         );
-        // A thread of its own: deciding and hashing must not wait for other tasks' turns.
+        // A thread of its own: deciding and hashing must not wait for other tasks' turns. One
+        // batch is appended, and another answered, beside it.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("committer")
+            .enable_all()
+            .build()
+            .map_err(|e| Fault::io(e, "start the sequencer", "its threads"))?;
         let writer = std::thread::Builder::new()
             .name("sequencer".to_owned())
             .spawn(move || {
-                tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .expect("a current-thread runtime needs no resource that can be missing")
-                    .block_on(sequencer.run());
+                runtime.block_on(sequencer.run());
             })
             .map_err(|e| Fault::io(e, "start the sequencer", "a thread"))?;
         *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(writer);

@@ -5,6 +5,7 @@
 //! configuration here: those are `api`'s.
 
 pub mod clock;
+mod commit;
 pub mod cqrs;
 pub mod entropy;
 pub mod export;

@@ -13,8 +13,8 @@ use greffe_domain::event::Event;
 use greffe_domain::kind::{EventType, StreamType};
 use greffe_domain::seal::{Leaf, Position};
 
+use crate::commit::erased_by;
 use crate::fsck::{Check, Checked, FsckError, erased_digests, fsck, read_filings, read_page};
-use crate::sequencer::erased_by;
 use crate::store::{AppendError, Batch, EntryRow, Fault, FaultKind, Head, Lead, Store};
 use crate::trust::Trust;
 

@@ -1,5 +1,7 @@
 //! A receipt: proof, checkable offline, that an entry is in the ledger at its place.
 
+use std::sync::Arc;
+
 use greffe_domain::date::{LegalDate, Timestamp};
 use greffe_domain::encoding::{Hash32, base64url};
 use greffe_domain::seal::Position;
@@ -23,9 +25,9 @@ pub struct Receipt {
     pub time: Timestamp,
     /// Digest of the filing; `None` for the ledger's own events.
     pub filing: Option<Hash32>,
-    pub leaf: Box<RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub verdict: Option<Verdict>,
+    pub leaf: LeafText,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_verdict")]
+    pub verdict: Option<Arc<Verdict>>,
     /// Last day on which a granted access may be served, when its basis has a term.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub valid_until: Option<LegalDate>,
@@ -33,4 +35,35 @@ pub struct Receipt {
 
 fn as_base64url<S: Serializer>(bytes: &[u8; 64], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&base64url(bytes))
+}
+
+fn as_verdict<S: Serializer>(
+    verdict: &Option<Arc<Verdict>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    verdict.as_deref().serialize(serializer)
+}
+
+/// A leaf's bytes, which are JSON and written out as they stand.
+///
+/// That they are JSON is looked at when they are written, by whoever writes them: the writer
+/// of the ledger has better to do.
+#[derive(Debug, Clone)]
+pub struct LeafText(Arc<[u8]>);
+
+impl LeafText {
+    pub fn of(leaf: &[u8]) -> Self {
+        Self(Arc::from(leaf))
+    }
+
+    pub fn get(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("a leaf is UTF-8: the ledger wrote it")
+    }
+}
+
+impl Serialize for LeafText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue = serde_json::from_slice(&self.0).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
 }

@@ -1,17 +1,22 @@
-//! The sequencer: the one writer.
+//! The sequencer: the one writer, and its first half.
 //!
 //! Takes filings already read and signature-checked, decides them one after the other
-//! against state in memory, writes and links their leaves, has the entries signed on all
-//! cores, appends the whole batch in one durable transaction with the expected head, and
-//! only then answers. Nothing is visible before it is durable. A group is whatever waits:
-//! an idle writer never delays a filing to fill a batch.
+//! against state in memory, writes and links their leaves, and has them signed on all cores.
+//! The second half (`commit.rs`) appends a batch in one durable transaction with the
+//! expected head, publishes it, and only then answers; meanwhile the next batch is decided
+//! here, on memory that is ahead of the store. It is handed over when the one before is
+//! known to be durable, never earlier: nothing is visible, told or appended that rests on
+//! what may not be recorded. A batch is whatever came while the one before was appended: an
+//! idle writer never delays a filing to fill a batch.
 //!
-//! Failures: a batch that was not applied leaves memory as the store is (it is reloaded); an
-//! append whose outcome is unknown stops the writer until it has read the head again and
-//! knows whether the batch landed; an append that finds another head makes it read-only for
-//! good, because somebody else writes this ledger.
+//! Failures: a batch that was not applied takes the one decided after it along, and memory
+//! is reloaded from the store; so does an append whose outcome is unknown, and the writer
+//! stops until it has read the head again and knows whether the batch landed; an append
+//! that finds another head makes it read-only for good, because somebody else writes this
+//! ledger.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, RwLock};
 
 use greffe_domain::body::Body;
@@ -25,26 +30,28 @@ use greffe_domain::kind::{EventType, StreamType};
 use greffe_domain::refusal::{Refusal, RefusalCode as C};
 use greffe_domain::register::Register;
 use greffe_domain::rules::{self, Case, Rulebook};
-use greffe_domain::seal::{
-    FilingRef, Leaf, PendingEntry, Position, SealedEntry, StreamRef, entry_text, link,
-};
+use greffe_domain::sdjwt::Disclosure;
+use greffe_domain::seal::{FilingRef, Leaf, PendingEntry, Position, StreamRef, link};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::cqrs::{Commands, StagedEvent};
+use crate::commit::{Awaited, Committer, Decided, Entry, Failed, Reply, Signatures, Waiting};
+use crate::cqrs::{Commands, StagedEvent, Touched};
 use crate::entropy::Nonces;
-use crate::receipt::Receipt;
+use crate::receipt::{LeafText, Receipt};
 use crate::store::{
-    AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow, Head,
-    RecordedFiling, Store,
+    DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, Head, RecordedFiling, Store,
 };
 
 /// Most entries of one batch: past it, commits cost no less each and latency grows.
 const MAX_BATCH_ENTRIES: usize = 1_024;
+/// Fewer entries than this are not handed over while others wait to join them.
+const LEAST_BATCH_ENTRIES: usize = 256;
+/// Entries decided at a stretch.
+const GROUP_ENTRIES: usize = 128;
 /// Filings that may wait; past it the ledger says it is overloaded.
 pub const QUEUE: usize = 8_192;
-/// Fewer entries than this are signed where they are: waking a core costs more.
-const SIGN_ALONE: usize = 32;
 /// Entries read at once when state is rebuilt.
 const RELOAD_ENTRIES: usize = 4_096;
 
@@ -60,8 +67,6 @@ pub enum SubmitError {
     #[error("it is not known whether the filing was recorded")]
     Unknown(#[source] Arc<Fault>),
 }
-
-type Reply = oneshot::Sender<Result<Vec<Receipt>, SubmitError>>;
 
 /// What the writer is asked.
 pub enum Job {
@@ -88,57 +93,103 @@ pub struct PublishedHead {
     pub read_only: bool,
 }
 
-/// An entry decided, its leaf written, not yet signed.
-struct Linked {
-    staged: StagedEvent,
-    filing: Option<FilingRef>,
-    time: Timestamp,
-    position: Position,
-    leaf: Vec<u8>,
-    link: Hash32,
-    disclosures: Vec<DisclosureRow>,
-    valid_until: Option<LegalDate>,
-}
+impl Published {
+    /// The head and the key that signs it change together: whoever signs a head holds the
+    /// key's lock while reading both.
+    pub(crate) fn set_head(&self, head: Head, time: Timestamp, next_key: Option<&SecretKey>) {
+        let mut key = self.key.write().expect("no writer panics with this lock");
+        if let Some(next) = next_key {
+            *key = Some(next.clone());
+        }
+        self.head.send_modify(|h| {
+            h.head = head;
+            h.time = time;
+        });
+    }
 
-/// Author and `jti` → digest of the filing, and its entries from and until an index.
-type InBatch = HashMap<(String, String), (Hash32, usize, usize)>;
-
-/// What became of a job before its batch was durable.
-type Decided = Result<Vec<Awaited>, SubmitError>;
-
-/// What a job waits for.
-enum Awaited {
-    /// Entries of this batch, from and until an index into it.
-    Staged(usize, usize),
-    /// Entries recorded before.
-    Recorded(RecordedFiling),
-}
-
-impl Awaited {
-    fn is_staged(&self) -> bool {
-        matches!(self, Self::Staged(..))
+    /// Another writer writes this ledger.
+    pub(crate) fn give_up(&self) {
+        self.head.send_modify(|h| h.read_only = true);
     }
 }
 
+/// A filing by its name, author and `jti`.
+struct Named(Arc<Filing>);
+
+impl PartialEq for Named {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.jti == other.0.jti && self.0.iss == other.0.iss
+    }
+}
+
+impl Eq for Named {}
+
+impl Hash for Named {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.jti.hash(state);
+        self.0.iss.hash(state);
+    }
+}
+
+/// Name of a filing → its entries, from and until an index into the batch.
+type Names = HashMap<Named, (usize, usize)>;
+
+/// The batch being decided.
+#[derive(Default)]
+struct Open {
+    entries: Vec<Entry>,
+    leaves: Vec<Vec<u8>>,
+    disclosures: Vec<DisclosureRow>,
+    names: Names,
+    filings: Vec<(Position, Arc<Filing>)>,
+    signatures: Signatures,
+    waiting: Vec<Waiting>,
+    /// The key that a rotation staged names. It signs only what comes after its entry, so
+    /// that the rotation ends the batch.
+    next_key: Option<Arc<SecretKey>>,
+}
+
+impl Open {
+    fn has_room(&self) -> bool {
+        self.entries.len() < MAX_BATCH_ENTRIES
+            && self.waiting.len() < MAX_BATCH_ENTRIES
+            && self.next_key.is_none()
+    }
+}
+
+/// The batch being appended, as far as deciding the next one needs it.
+struct Flight {
+    entries: Arc<Vec<Entry>>,
+    names: Names,
+    touched: Touched,
+    next_key: Option<Arc<SecretKey>>,
+    /// The heads before and after it.
+    heads: [Head; 2],
+    outcome: oneshot::Receiver<Result<(), Failed>>,
+}
+
 pub struct Sequencer {
-    store: Arc<dyn Store>,
-    origin: String,
+    committer: Arc<Committer>,
     clock_kind: ClockKind,
     clock: Clock,
-    key: SecretKey,
+    /// Signs what is decided now, unless the batch in flight changes it.
+    key: Arc<SecretKey>,
     rulebook: &'static Rulebook,
     commands: Commands,
     register: Arc<Register>,
     head: Head,
     last_time: Timestamp,
     nonces: Nonces,
-    published: Arc<Published>,
     jobs: mpsc::Receiver<Job>,
+    open: Open,
+    flight: Option<Flight>,
+    /// Second halves of batches, at work: appending, or answering.
+    commits: JoinSet<()>,
     /// After a batch that was not applied, or may have been: the heads that the store may
     /// have then. Memory is reloaded before anything else. `None`: memory is the store's.
     doubt: Option<[Head; 2]>,
-    /// The key that a rotation staged, or of unknown outcome, names.
-    next_key: Option<SecretKey>,
+    /// The key that a rotation of unknown outcome names.
+    next_key: Option<Arc<SecretKey>>,
     read_only: bool,
 }
 
@@ -165,7 +216,8 @@ impl Default for Loaded {
 /// What [`Loaded::advance`] read: entries that registers are folded from, in order.
 pub type Folded = Vec<(Position, Timestamp, Event)>;
 
-/// Reads a ledger's state: every entry but the accesses.
+/// Reads a ledger's state: every entry but the accesses, and of these what was disclosed
+/// about groups, which weighs on what is disclosed next.
 pub async fn load(store: &dyn Store) -> Result<Loaded, Fault> {
     let mut loaded = Loaded::default();
     loaded.advance(store, |_| ()).await?;
@@ -204,6 +256,7 @@ impl Loaded {
         };
         // Where an earlier attempt ended, if it broke off.
         let mut from = Position(self.register.size());
+        let mut groups = GroupDisclosures::new(store, from);
         loop {
             let mut rows = store.entries_of_types(&FOLDED, from, RELOAD_ENTRIES).await?;
             // Another writer may append meanwhile.
@@ -216,13 +269,23 @@ impl Loaded {
             }
             let mut folded = Folded::with_capacity(rows.len());
             for (row, event) in rows.into_iter().zip(events) {
+                groups.fold_until(row.position, &mut self.register, &mut folded).await?;
                 self.commands.staging().restore(row.stream.kind, &row.stream.id, &event);
                 self.register.apply(row.position.0, row.time, &event);
                 folded.push((row.position, row.time, event));
             }
             each(folded);
         }
+        let mut folded = Folded::new();
+        groups.fold_until(head.size.next(), &mut self.register, &mut folded).await?;
+        each(folded);
         self.register.advance(head.size.0);
+        // A number that was lost, and not erased, would let through what it should stop.
+        if let Some(position) = self.register.withheld_numbers().first() {
+            let why =
+                "the disclosure of its number of absentees is missing, and no entry erases it";
+            return Err(corrupt("read what was disclosed", Position(*position), why));
+        }
         self.head = head;
         self.last_time = last_time;
         Ok(())
@@ -233,6 +296,66 @@ fn read_leaf(row: &EntryRow) -> Result<Leaf, Fault> {
     Leaf::parse(&row.sealed.leaf).map_err(|e| corrupt("read a leaf", row.position, &e.to_string()))
 }
 
+/// The accesses about groups, read in order beside the rest.
+struct GroupDisclosures<'a> {
+    store: &'a dyn Store,
+    /// Read and not folded yet.
+    ahead: VecDeque<(Position, Timestamp, Event)>,
+    /// Where the next page starts; `None` after the last.
+    from: Option<Position>,
+}
+
+impl<'a> GroupDisclosures<'a> {
+    fn new(store: &'a dyn Store, from: Position) -> Self {
+        Self { store, ahead: VecDeque::new(), from: Some(from) }
+    }
+
+    /// Folds those before a position.
+    async fn fold_until(
+        &mut self,
+        until: Position,
+        into: &mut Register,
+        folded: &mut Folded,
+    ) -> Result<(), Fault> {
+        loop {
+            if self.ahead.is_empty() {
+                self.read_page().await?;
+            }
+            match self.ahead.pop_front() {
+                Some((position, time, event)) if position < until => {
+                    into.apply(position.0, time, &event);
+                    folded.push((position, time, event));
+                }
+                Some(later) => {
+                    self.ahead.push_front(later);
+                    return Ok(());
+                }
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn read_page(&mut self) -> Result<(), Fault> {
+        let Some(from) = self.from else { return Ok(()) };
+        let rows = self.store.group_disclosures(from, RELOAD_ENTRIES).await?;
+        self.from = rows.last().map(|last| last.position.tree_size().next());
+        let positions: Vec<Position> = rows.iter().map(|row| row.position).collect();
+        let kept = self.store.disclosures_at(&positions).await?;
+        let mut kept = kept.iter().peekable();
+        for row in rows {
+            let mut disclosures = Vec::new();
+            while let Some(disclosure) = kept.next_if(|d| d.position <= row.position) {
+                disclosures.extend(Disclosure::parse(&disclosure.encoded).ok());
+            }
+            let leaf = read_leaf(&row)?;
+            let event = Event::read_disclosed(&leaf.event, &disclosures)
+                .map_err(|e| corrupt("read an event", row.position, &e.to_string()))?;
+            self.ahead.push_back((row.position, row.time, event));
+        }
+        Ok(())
+    }
+}
+
 /// The event of a row, with the disclosures that rules look at.
 async fn read_event(store: &dyn Store, row: &EntryRow) -> Result<Event, Fault> {
     let leaf = read_leaf(row)?;
@@ -241,7 +364,7 @@ async fn read_event(store: &dyn Store, row: &EntryRow) -> Result<Event, Fault> {
             .disclosures_at(&[row.position])
             .await?
             .iter()
-            .filter_map(|d| greffe_domain::sdjwt::Disclosure::parse(&d.encoded).ok())
+            .filter_map(|d| Disclosure::parse(&d.encoded).ok())
             .collect(),
         _ => Vec::new(),
     };
@@ -264,20 +387,22 @@ impl Sequencer {
         published: Arc<Published>,
         jobs: mpsc::Receiver<Job>,
     ) -> Self {
+        let origin = Arc::from(loaded.register.origin());
         Self {
-            origin: loaded.register.origin().to_owned(),
             clock_kind: loaded.register.clock(),
-            store,
+            committer: Arc::new(Committer { store, origin, published }),
             clock,
-            key,
+            key: Arc::new(key),
             rulebook,
             commands: loaded.commands,
             register: Arc::new(loaded.register),
             head: loaded.head,
             last_time: loaded.last_time,
             nonces: Nonces::default(),
-            published,
             jobs,
+            open: Open::default(),
+            flight: None,
+            commits: JoinSet::new(),
             doubt: None,
             next_key: None,
             read_only: false,
@@ -286,20 +411,81 @@ impl Sequencer {
 
     /// Serves until every sender is gone, and what waits is done.
     pub async fn run(mut self) {
-        while let Some(first) = self.jobs.recv().await {
-            let mut entries = weight(&first);
-            let mut group = vec![first];
-            // A new key signs only what comes after its entry: a rotation ends its group.
-            while entries < MAX_BATCH_ENTRIES && !matches!(group.last(), Some(Job::Rotate { .. })) {
-                let Ok(job) = self.jobs.try_recv() else { break };
-                entries += weight(&job);
-                group.push(job);
+        loop {
+            self.look_at_flight();
+            if self.flight.is_none() && !self.open.waiting.is_empty() && !self.worth_filling() {
+                self.hand_over();
             }
-            self.serve(group).await;
+            let waiting = self.take_waiting();
+            if !waiting.is_empty() {
+                self.decide(waiting).await;
+                continue;
+            }
+            let has_room = self.open.has_room();
+            match &mut self.flight {
+                Some(flight) => tokio::select! {
+                    biased;
+                    outcome = &mut flight.outcome => self.land(
+                        outcome.expect("the second half of a batch does not panic"),
+                    ),
+                    Some(job) = self.jobs.recv(), if has_room => self.decide(vec![job]).await,
+                },
+                None if self.open.waiting.is_empty() => match self.jobs.recv().await {
+                    Some(job) => {
+                        let mut group = vec![job];
+                        if !matches!(group[0], Job::Rotate { .. }) {
+                            group.extend(self.take_waiting());
+                        }
+                        self.decide(group).await;
+                    }
+                    None => break,
+                },
+                None => self.hand_over(),
+            }
+        }
+        while let Some(commit) = self.commits.join_next().await {
+            commit.expect("the second half of a batch does not panic");
         }
     }
 
-    async fn serve(&mut self, group: Vec<Job>) {
+    /// Whether more should join the open batch although it could be appended now: while
+    /// filings wait, a batch of a few would spend more on its commit than on itself.
+    fn worth_filling(&self) -> bool {
+        self.open.entries.len() < LEAST_BATCH_ENTRIES
+            && self.open.has_room()
+            && !self.jobs.is_empty()
+    }
+
+    /// Jobs that wait, as far as the open batch has room, few enough that the outcome of the
+    /// batch in flight is soon looked at.
+    fn take_waiting(&mut self) -> Vec<Job> {
+        let mut group = Vec::new();
+        let mut room = MAX_BATCH_ENTRIES
+            .saturating_sub(self.open.entries.len().max(self.open.waiting.len()))
+            .min(GROUP_ENTRIES);
+        if self.open.next_key.is_some() {
+            room = 0;
+        }
+        while room > 0 && !matches!(group.last(), Some(Job::Rotate { .. })) {
+            let Ok(job) = self.jobs.try_recv() else { break };
+            room = room.saturating_sub(weight(&job));
+            group.push(job);
+        }
+        group
+    }
+
+    fn look_at_flight(&mut self) {
+        if let Some(flight) = &mut self.flight
+            && let Ok(outcome) = flight.outcome.try_recv()
+        {
+            self.land(outcome);
+        }
+    }
+
+    /// Decides jobs into the open batch.
+    async fn decide(&mut self, group: Vec<Job>) {
+        // Whoever was told of a failure and asks again must find memory as the store is.
+        self.look_at_flight();
         if !self.read_only
             && self.doubt.is_some()
             && let Err(fault) = self.reload().await
@@ -312,103 +498,168 @@ impl Sequencer {
             }
             return;
         }
-        let recorded = match self.already_recorded(&group).await {
-            Ok(recorded) => recorded,
+        let mut recorded = match self.already_recorded(&group).await {
+            Ok(recorded) => recorded.into_iter(),
             Err(fault) => return refuse_all(group, &Arc::new(fault)),
         };
-        let mut batch: Vec<Linked> = Vec::new();
-        let mut filings: Vec<Arc<Filing>> = Vec::new();
-        let mut in_batch: InBatch = HashMap::new();
-        let mut waiting: Vec<(Decided, Reply)> = Vec::new();
         for job in group {
-            let (staged_before, filings_before) = (batch.len(), filings.len());
             let before = (self.head, self.last_time);
+            let (entries, disclosures) = (self.open.entries.len(), self.open.disclosures.len());
+            let filings = self.open.filings.len();
             self.commands.staging().mark();
-            let (outcome, reply) = match job {
+            let (decided, reply) = match job {
                 Job::Rotate { key, reply } => {
-                    let outcome = self.stage_rotation(&key, &mut batch);
-                    self.next_key = outcome.is_ok().then_some(*key);
-                    (outcome.map(|()| vec![Awaited::Staged(staged_before, batch.len())]), reply)
+                    let decided = self.stage_rotation(&key);
+                    if decided.is_ok() {
+                        self.open.next_key = Some(Arc::from(key));
+                    }
+                    let until = self.open.entries.len();
+                    (decided.map(|()| vec![Awaited::Staged(entries, until)]), reply)
                 }
-                Job::Record { filings: job, reply } => {
-                    let outcome =
-                        self.stage(&job, &recorded, &mut batch, &mut filings, &mut in_batch).await;
-                    (outcome, reply)
+                Job::Record { filings, reply } => {
+                    let recorded = recorded.by_ref().take(filings.len()).collect();
+                    (self.stage(&filings, recorded).await, reply)
                 }
             };
-            if outcome.is_err() {
-                self.undo(before, staged_before, &mut batch);
-                filings.truncate(filings_before);
-                in_batch.retain(|_, (_, from, _)| *from < staged_before);
+            if decided.is_err() {
+                self.open.disclosures.truncate(disclosures);
+                self.open.filings.truncate(filings);
+                self.open.names.retain(|_, (from, _)| *from < entries);
+                self.undo(before, entries);
+            } else {
+                let key = self.signing_key();
+                self.open.signatures.begin(&self.committer.origin, &key, &self.open.entries);
             }
             // A refusal may rest on entries of this batch: it is not told before they are
             // durable.
-            waiting.push((outcome, reply));
+            self.open.waiting.push(Waiting { decided, reply });
         }
-        self.commit(batch, filings, waiting).await;
     }
 
-    /// Filings of this group that the store already holds, by name.
-    async fn already_recorded(
-        &self,
-        group: &[Job],
-    ) -> Result<HashMap<(String, String), RecordedFiling>, Fault> {
-        let filings: Vec<&Arc<Filing>> = group
-            .iter()
-            .flat_map(|job| match job {
-                Job::Record { filings, .. } => filings.as_slice(),
-                Job::Rotate { .. } => &[],
-            })
-            .collect();
-        let keys: Vec<FilingKey<'_>> =
-            filings.iter().map(|f| FilingKey { iss: &f.iss, jti: &f.jti }).collect();
-        if keys.is_empty() {
-            return Ok(HashMap::new());
+    /// Signs the open batch: what comes after the batch in flight.
+    fn signing_key(&self) -> Arc<SecretKey> {
+        let next = self.flight.as_ref().and_then(|f| f.next_key.as_ref());
+        Arc::clone(next.unwrap_or(&self.key))
+    }
+
+    /// Has the open batch recorded. The one before is durable.
+    fn hand_over(&mut self) {
+        let open = std::mem::take(&mut self.open);
+        let entries = Arc::new(open.entries);
+        let expected = self.committer.published.head.borrow().head;
+        debug_assert!(
+            entries.first().is_none_or(|e| e.position == expected.size.next()),
+            "a batch follows what is published"
+        );
+        let (done, outcome) = oneshot::channel();
+        self.flight = Some(Flight {
+            entries: Arc::clone(&entries),
+            names: open.names,
+            touched: self.commands.staging().close_batch(),
+            next_key: open.next_key.clone(),
+            heads: [expected, self.head],
+            outcome,
+        });
+        let decided = Decided {
+            expected,
+            entries,
+            leaves: open.leaves,
+            disclosures: open.disclosures,
+            filings: open.filings,
+            signatures: open.signatures,
+            key: Arc::clone(&self.key),
+            next_key: open.next_key,
+            waiting: open.waiting,
+        };
+        while self.commits.try_join_next().is_some() {}
+        self.commits.spawn(Arc::clone(&self.committer).commit(decided, done));
+    }
+
+    /// Takes note of what became of the batch in flight.
+    fn land(&mut self, outcome: Result<(), Failed>) {
+        let flight = self.flight.take().expect("only a batch in flight lands");
+        let failed = match outcome {
+            Ok(()) => {
+                if let Some(key) = flight.next_key {
+                    self.key = key;
+                }
+                self.commands.staging().forget(flight.touched);
+                return;
+            }
+            Err(failed) => failed,
+        };
+        match failed {
+            Failed::ReadOnly => self.give_up(),
+            Failed::NotRecorded(_) => self.doubt = Some([flight.heads[0]; 2]),
+            Failed::Unknown(_) => self.doubt = Some(flight.heads),
         }
-        let found = self.store.filings_by_key(&keys).await?;
-        Ok(filings
-            .iter()
-            .zip(found)
-            .filter_map(|(f, found)| Some(((f.iss.clone(), f.jti.clone()), found?)))
-            .collect())
+        self.next_key = flight.next_key;
+        // What was decided on it falls with it.
+        let open = std::mem::take(&mut self.open);
+        self.commits.spawn(Arc::clone(&self.committer).fail(open.waiting, failed));
+    }
+
+    /// Which filings of these jobs the store already holds; one answer a filing, in order.
+    async fn already_recorded(&self, group: &[Job]) -> Result<Vec<Option<RecordedFiling>>, Fault> {
+        let filings = group.iter().flat_map(|job| match job {
+            Job::Record { filings, .. } => filings.as_slice(),
+            Job::Rotate { .. } => &[],
+        });
+        let keys: Vec<FilingKey<'_>> =
+            filings.map(|f| FilingKey { iss: &f.iss, jti: &f.jti }).collect();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.committer.store.filings_by_key(&keys).await
     }
 
     /// Decides a job's filings, in order, each item seeing those before it.
     async fn stage(
         &mut self,
         job: &[Arc<Filing>],
-        recorded: &HashMap<(String, String), RecordedFiling>,
-        batch: &mut Vec<Linked>,
-        filings: &mut Vec<Arc<Filing>>,
-        in_batch: &mut InBatch,
-    ) -> Decided {
+        recorded: Vec<Option<RecordedFiling>>,
+    ) -> Result<Vec<Awaited>, SubmitError> {
         let mut awaited = Vec::with_capacity(job.len());
-        for filing in job {
-            let name = (filing.iss.clone(), filing.jti.clone());
-            if let Some(earlier) = recorded.get(&name) {
+        for (filing, recorded) in job.iter().zip(recorded) {
+            let name = Named(Arc::clone(filing));
+            // Asked for before the batch in flight became durable, the store may not know
+            // of its filings.
+            let preceding = self.flight.as_ref().and_then(|flight| {
+                let (named, (from, until)) = flight.names.get_key_value(&name)?;
+                Some(RecordedFiling {
+                    digest: named.0.digest,
+                    first_position: flight.entries[*from].position,
+                    items: u32::try_from(until - from).expect("at most 1,000 items"),
+                })
+            });
+            if let Some(earlier) = recorded.or(preceding) {
                 if earlier.digest != filing.digest {
                     return Err(jti_reused(earlier.first_position).into());
                 }
-                awaited.push(Awaited::Recorded(*earlier));
+                awaited.push(match recorded {
+                    Some(earlier) => Awaited::Recorded(earlier),
+                    None => Awaited::Preceding(earlier),
+                });
                 continue;
             }
-            if let Some(&(digest, from, until)) = in_batch.get(&name) {
-                if digest != filing.digest {
-                    return Err(jti_reused(batch[from].position).into());
+            if let Some((named, &(from, until))) = self.open.names.get_key_value(&name) {
+                if named.0.digest != filing.digest {
+                    return Err(jti_reused(self.open.entries[from].position).into());
                 }
                 awaited.push(Awaited::Staged(from, until));
                 continue;
             }
-            let from = batch.len();
+            let (from, first) = (self.open.entries.len(), self.head.size.next());
             let time = self.time_of(filing)?;
             for item in 0..filing.items.len() {
                 // An item may revoke the key that signs the items after it.
                 self.check_key(filing)?;
-                self.stage_item(filing, item, time, batch).await?;
+                self.stage_item(filing, item, time).await?;
             }
-            in_batch.insert(name, (filing.digest, from, batch.len()));
-            filings.push(Arc::clone(filing));
-            awaited.push(Awaited::Staged(from, batch.len()));
+            let until = self.open.entries.len();
+            self.open.names.insert(name, (from, until));
+            self.open.filings.push((first, Arc::clone(filing)));
+            awaited.push(Awaited::Staged(from, until));
         }
         Ok(awaited)
     }
@@ -453,14 +704,13 @@ impl Sequencer {
         filing: &Arc<Filing>,
         item: usize,
         time: Timestamp,
-        batch: &mut Vec<Linked>,
     ) -> Result<(), SubmitError> {
         let position = self.head.size.next();
         let (stream, id) = stream_of(filing, item, position, &self.register)?;
         let body = Arc::clone(&filing.items[item].body);
-        let accesses = self.known_accesses(&body, batch).await.map_err(not_recorded)?;
+        let accesses = self.known_accesses(&body).await.map_err(not_recorded)?;
         if stream == StreamType::Access && id != position.to_string() {
-            self.bring_in_access(&id, batch).await.map_err(not_recorded)?;
+            self.bring_in_access(&id).await.map_err(not_recorded)?;
         }
         let command = Command {
             filing: Arc::clone(filing),
@@ -474,32 +724,24 @@ impl Sequencer {
             },
         };
         self.commands.execute(stream, &id, command).await?;
-        let staged = self.commands.staging().last().cloned();
+        let staged = self.commands.staging().take();
         let staged = staged.expect("a command that is not refused stages its event");
-        let disclosures = filing.items[item]
-            .disclosures
-            .iter()
-            .map(|&index| {
-                let disclosure = &filing.disclosures[index];
-                let digest = base64url_decode(disclosure.digest_str())
-                    .and_then(|bytes| bytes.try_into().ok())
-                    .expect("a disclosure's digest is 32 bytes of base64url: we computed it");
-                DisclosureRow {
-                    position,
-                    digest: Hash32(digest),
-                    encoded: disclosure.encoded().to_owned(),
-                }
-            })
-            .collect();
+        for &index in &filing.items[item].disclosures {
+            let disclosure = &filing.disclosures[index];
+            let digest = base64url_decode(disclosure.digest_str())
+                .and_then(|bytes| bytes.try_into().ok())
+                .expect("a disclosure's digest is 32 bytes of base64url: we computed it");
+            self.open.disclosures.push(DisclosureRow {
+                position,
+                digest: Hash32(digest),
+                encoded: disclosure.encoded().to_owned(),
+            });
+        }
         let index = u32::try_from(item).expect("a filing has at most 1,000 items");
         let reference = FilingRef { digest: filing.digest, item: index };
         let version = self.rulebook.version;
         let valid_until = valid_until(&staged.event, version, position, time, &self.register);
-        let mut linked = self.link_entry(staged, Some(reference), time)?;
-        linked.disclosures = disclosures;
-        linked.valid_until = valid_until;
-        batch.push(linked);
-        Ok(())
+        self.link_entry(staged, Some(reference), time, valid_until)
     }
 
     /// Writes the leaf of the next entry and moves memory past it.
@@ -508,15 +750,16 @@ impl Sequencer {
         staged: StagedEvent,
         filing: Option<FilingRef>,
         time: Timestamp,
-    ) -> Result<Linked, SubmitError> {
+        valid_until: Option<LegalDate>,
+    ) -> Result<(), SubmitError> {
         let position = self.head.size.next();
-        let stream =
-            StreamRef { id: staged.id.clone(), kind: staged.stream, version: staged.version };
+        let StagedEvent { stream, id, version, event } = staged;
+        let stream = StreamRef { id, kind: stream, version };
         let leaf = PendingEntry {
-            event: &staged.event,
+            event: &event,
             filing,
             nonce: self.nonces.draw().map_err(not_recorded)?,
-            origin: &self.origin,
+            origin: &self.committer.origin,
             position,
             prev: self.head.link,
             rulebook: self.rulebook.version,
@@ -525,64 +768,58 @@ impl Sequencer {
         }
         .write_leaf()?;
         let link = link(&leaf);
-        Arc::make_mut(&mut self.register).apply(position.0, time, &staged.event);
+        // The command that held the register too is gone: nothing is copied.
+        Arc::make_mut(&mut self.register).apply(position.0, time, &event);
         self.head = Head { size: position.tree_size(), link };
         self.last_time = time;
-        Ok(Linked {
-            staged,
-            filing,
-            time,
-            position,
-            leaf,
-            link,
-            disclosures: Vec::new(),
-            valid_until: None,
-        })
+        self.open.leaves.push(leaf);
+        self.open.entries.push(Entry { event, stream, filing, time, position, link, valid_until });
+        Ok(())
     }
 
-    fn stage_rotation(
-        &mut self,
-        key: &SecretKey,
-        batch: &mut Vec<Linked>,
-    ) -> Result<(), SubmitError> {
+    fn stage_rotation(&mut self, key: &SecretKey) -> Result<(), SubmitError> {
         let event = Event::LedgerKeyRotated { ledger_key: key.public().clone() };
         let staged = {
             let mut staging = self.commands.staging();
             staging.stage_ledger_event("ledger", event);
-            staging.last().cloned().expect("just staged")
+            staging.take().expect("just staged")
         };
         let time = match self.clock_kind {
             ClockKind::Real => self.clock.now().max(self.last_time),
             ClockKind::Simulated => self.last_time,
         };
-        batch.push(self.link_entry(staged, None, time)?);
-        Ok(())
+        self.link_entry(staged, None, time, None)
     }
 
-    /// The accesses a body names, from this batch or the store.
-    async fn known_accesses(
-        &self,
-        body: &Body,
-        batch: &[Linked],
-    ) -> Result<Vec<KnownAccess>, Fault> {
+    /// The event decided at a position and not known to be durable, if there is one.
+    fn ahead(&self, position: Position) -> Option<&Event> {
+        let flight = self.flight.iter().flat_map(|f| [&*f.entries]);
+        flight.chain([&self.open.entries]).find_map(|entries| {
+            let first = entries.first()?.position;
+            let index = usize::try_from(position.0.checked_sub(first.0)?).ok()?;
+            entries.get(index).map(|e| &*e.event)
+        })
+    }
+
+    /// The accesses a body names, from memory or the store.
+    async fn known_accesses(&self, body: &Body) -> Result<Vec<KnownAccess>, Fault> {
         let mut known = Vec::new();
-        let durable = batch.first().map_or(self.head.size.next(), |first| first.position);
         for position in named_accesses(body) {
             if position >= self.head.size.next() {
                 continue;
             }
-            let staged = position.0.checked_sub(durable.0).and_then(|i| usize::try_from(i).ok());
-            let event = match staged {
-                Some(index) => Some(batch[index].staged.event.clone()),
-                None => match self.store.entry(position).await? {
+            let recorded;
+            let event = match self.ahead(position) {
+                Some(event) => event,
+                None => match self.committer.store.entry(position).await? {
                     Some(row) if row.stream.kind == StreamType::Access => {
-                        Some(read_event(&*self.store, &row).await?)
+                        recorded = read_event(&*self.committer.store, &row).await?;
+                        &recorded
                     }
-                    _ => None,
+                    _ => continue,
                 },
             };
-            let filed = event.as_ref().and_then(Event::filed);
-            if let Some((filed, access)) = filed.and_then(|f| Some((f, f.body.access()?))) {
+            if let Some((filed, access)) = event.filed().and_then(|f| Some((f, f.body.access()?))) {
                 known.push(KnownAccess {
                     position,
                     iss: filed.iss.clone(),
@@ -596,283 +833,78 @@ impl Sequencer {
     }
 
     /// Loads an access's stream into memory: accesses are not kept there.
-    async fn bring_in_access(&self, id: &str, batch: &[Linked]) -> Result<(), Fault> {
+    async fn bring_in_access(&self, id: &str) -> Result<(), Fault> {
+        // One that the batch in flight touched is kept until that is durable: what is not in
+        // memory is whole in the store.
         if self.commands.staging().holds(StreamType::Access, id) {
             return Ok(());
         }
-        let rows = self.store.stream(StreamType::Access, id).await?;
+        let store = &*self.committer.store;
+        let rows = store.stream(StreamType::Access, id).await?;
         // All of it or nothing: half a stream in memory would give its next entry the wrong
         // version.
         let mut events = Vec::with_capacity(rows.len());
         for row in &rows {
-            events.push(read_event(&*self.store, row).await?);
+            events.push(read_event(store, row).await?);
         }
         for event in events {
             self.commands.staging().restore(StreamType::Access, id, &event);
         }
-        debug_assert!(
-            batch.iter().all(|l| l.staged.stream != StreamType::Access || l.staged.id != id),
-            "an access staged in this batch is still in memory"
-        );
         Ok(())
     }
 
-    /// Puts memory back to where it was before a job that was refused.
-    fn undo(&mut self, before: (Head, Timestamp), staged: usize, batch: &mut Vec<Linked>) {
-        self.commands.staging().roll_back(staged);
+    /// Puts memory back to where it was before a job that was refused. `entries`: how many
+    /// the open batch had.
+    fn undo(&mut self, before: (Head, Timestamp), entries: usize) {
+        self.commands.staging().roll_back();
         if self.head == before.0 {
             return;
         }
         (self.head, self.last_time) = before;
-        batch.truncate(staged);
-        // Facts cannot be taken out of a register: start again from the durable one.
-        let durable = self.published.register.read().expect("no writer panics with this lock");
-        let mut register = durable.clone();
-        drop(durable);
-        for linked in batch.iter() {
-            register.apply(linked.position.0, linked.time, &linked.staged.event);
+        self.open.entries.truncate(entries);
+        self.open.leaves.truncate(entries);
+        // Facts cannot be taken out of a register: start again from the durable one, which
+        // the batch in flight may have joined by now.
+        let published = &self.committer.published;
+        let mut register =
+            published.register.read().expect("no writer panics with this lock").clone();
+        let flight = self.flight.iter().flat_map(|f| f.entries.iter());
+        for entry in flight.chain(&self.open.entries) {
+            if entry.position.0 >= register.size() {
+                register.apply(entry.position.0, entry.time, &entry.event);
+            }
         }
         self.register = Arc::new(register);
     }
 
-    /// Signs, appends, publishes, answers.
-    async fn commit(
-        &mut self,
-        batch: Vec<Linked>,
-        filings: Vec<Arc<Filing>>,
-        waiting: Vec<(Decided, Reply)>,
-    ) {
-        let staged = self.commands.staging().take();
-        debug_assert_eq!(staged.len(), batch.len(), "each staged event has its leaf");
-        let mut entries = Vec::new();
-        let mut failed = None;
-        if !batch.is_empty() {
-            entries = self.sign(&batch);
-            match self.append(&batch, &filings, &entries).await {
-                Ok(()) => self.publish(&batch),
-                Err(error) => failed = Some(error),
-            }
-        }
-        for (decided, reply) in waiting {
-            let answer = match (decided, &failed) {
-                (Ok(awaited), None) => self.receipts(awaited, &batch, &entries).await,
-                // Recorded before this batch, whatever became of it.
-                (Ok(awaited), Some(_)) if !awaited.iter().any(Awaited::is_staged) => {
-                    self.receipts(awaited, &batch, &entries).await
-                }
-                (Ok(_), Some(failed)) => Err(failed.of_staged()),
-                // What it was refused for may not have been recorded.
-                (Err(SubmitError::Refused(_)), Some(failed)) => Err(failed.of_refused()),
-                (Err(error), _) => Err(error),
-            };
-            // A caller who went away no longer needs the answer.
-            let _ = reply.send(answer);
-        }
-    }
-
-    /// Signatures of a batch, on all cores.
-    fn sign(&self, batch: &[Linked]) -> Vec<SealedEntry> {
-        let kid = self.key.public().kid();
-        let sign = |linked: &Linked| {
-            let text = entry_text(&self.origin, linked.position, &linked.link);
-            SealedEntry {
-                leaf: linked.leaf.clone(),
-                link: linked.link,
-                signature: self.key.sign(text.as_bytes()),
-                kid: kid.to_owned(),
-            }
-        };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        if batch.len() < SIGN_ALONE || cores == 1 {
-            return batch.iter().map(sign).collect();
-        }
-        std::thread::scope(|scope| {
-            let parts: Vec<_> = batch
-                .chunks(batch.len().div_ceil(cores))
-                .map(|part| scope.spawn(|| part.iter().map(sign).collect::<Vec<_>>()))
-                .collect();
-            parts
-                .into_iter()
-                .flat_map(|part| part.join().expect("signing does not panic"))
-                .collect()
-        })
-    }
-
-    async fn append(
-        &mut self,
-        batch: &[Linked],
-        filings: &[Arc<Filing>],
-        entries: &[SealedEntry],
-    ) -> Result<(), Failed> {
-        let expected = {
-            let first = batch[0].position;
-            let published = self.published.head.borrow().head;
-            debug_assert_eq!(published.size.next(), first, "a batch follows what is published");
-            published
-        };
-        let rows: Vec<EntryRow> = batch
-            .iter()
-            .zip(entries)
-            .map(|(linked, sealed)| EntryRow {
-                position: linked.position,
-                sealed: sealed.clone(),
-                filing: linked.filing,
-                stream: StreamRef {
-                    id: linked.staged.id.clone(),
-                    kind: linked.staged.stream,
-                    version: linked.staged.version,
-                },
-                event_type: linked.staged.event.event_type(),
-                time: linked.time,
-            })
-            .collect();
-        let mut first_of: HashMap<Hash32, Position> = HashMap::new();
-        for linked in batch {
-            if let Some(filing) = linked.filing {
-                first_of.entry(filing.digest).or_insert(linked.position);
-            }
-        }
-        let filings = filings
-            .iter()
-            .map(|filing| FilingRow {
-                first_position: first_of[&filing.digest],
-                items: u32::try_from(filing.items.len()).expect("at most 1,000 items"),
-                digest: filing.digest,
-                iss: filing.iss.clone(),
-                jti: filing.jti.clone(),
-                jwt: filing.jwt.clone(),
-            })
-            .collect();
-        let erased = batch.iter().flat_map(|l| erased_by(&l.staged.event)).collect();
-        let disclosures = kept_disclosures(batch);
-        let batch = Batch { expected, entries: rows, filings, disclosures, erased };
-        let wanted = batch.head_after();
-        let fault = match self.store.append(batch).await {
-            Ok(()) => return Ok(()),
-            Err(AppendError::Conflict { .. }) => {
-                self.give_up();
-                return Err(Failed::ReadOnly);
-            }
-            Err(AppendError::NotApplied(fault)) => {
-                self.doubt = Some([expected; 2]);
-                return Err(Failed::NotRecorded(Arc::new(fault)));
-            }
-            Err(AppendError::Unknown(fault)) => Arc::new(fault),
-        };
-        // Did it land? Only the store knows.
-        match self.store.head().await {
-            Ok(head) if head == wanted => Ok(()),
-            Ok(head) if head == expected => {
-                self.doubt = Some([expected; 2]);
-                Err(Failed::NotRecorded(fault))
-            }
-            Ok(_) => {
-                self.give_up();
-                Err(Failed::ReadOnly)
-            }
-            Err(_) => {
-                self.doubt = Some([expected, wanted]);
-                Err(Failed::Unknown(fault))
-            }
-        }
-    }
-
     fn give_up(&mut self) {
         self.read_only = true;
-        self.published.head.send_modify(|h| h.read_only = true);
-    }
-
-    /// Makes a durable batch visible.
-    fn publish(&mut self, batch: &[Linked]) {
-        {
-            let mut register =
-                self.published.register.write().expect("no writer panics with this lock");
-            for linked in batch {
-                register.apply(linked.position.0, linked.time, &linked.staged.event);
-            }
-        }
-        if let Some(key) = self.next_key.take() {
-            self.key = key;
-        }
-        self.publish_head();
-    }
-
-    /// The head and the key that signs it change together: whoever signs a head holds the
-    /// key's lock while reading both.
-    fn publish_head(&self) {
-        let mut key = self.published.key.write().expect("no writer panics with this lock");
-        if key.as_ref().map(SecretKey::public) != Some(self.key.public()) {
-            *key = Some(self.key.clone());
-        }
-        let (head, time) = (self.head, self.last_time);
-        self.published.head.send_modify(|h| {
-            h.head = head;
-            h.time = time;
-        });
-    }
-
-    /// Receipts of what is durable. Errors: `Unknown`; asking again tells.
-    async fn receipts(
-        &self,
-        awaited: Vec<Awaited>,
-        batch: &[Linked],
-        entries: &[SealedEntry],
-    ) -> Result<Vec<Receipt>, SubmitError> {
-        let unknown = |fault| SubmitError::Unknown(Arc::new(fault));
-        let mut receipts = Vec::new();
-        for awaited in awaited {
-            match awaited {
-                Awaited::Staged(from, until) => {
-                    receipts.extend((from..until).map(|i| self.receipt(&batch[i], &entries[i])));
-                }
-                Awaited::Recorded(filing) => {
-                    let rows = self.store.entries(filing.first_position, filing.items as usize);
-                    for row in rows.await.map_err(unknown)? {
-                        let receipt = receipt_of(&*self.store, &self.published.register, row);
-                        receipts.push(receipt.await.map_err(unknown)?);
-                    }
-                }
-            }
-        }
-        Ok(receipts)
-    }
-
-    fn receipt(&self, linked: &Linked, sealed: &SealedEntry) -> Receipt {
-        let verdict = linked.staged.event.filed().and_then(|f| f.verdict.as_deref().cloned());
-        Receipt {
-            origin: self.origin.clone(),
-            position: linked.position,
-            link: sealed.link,
-            signature: sealed.signature,
-            key: sealed.kid.clone(),
-            time: linked.time,
-            filing: linked.filing.map(|f| f.digest),
-            leaf: raw_leaf(sealed.leaf.clone()),
-            verdict,
-            valid_until: linked.valid_until,
-        }
+        self.committer.published.give_up();
     }
 
     /// Rebuilds memory from the store, after a batch that did not get there, or may have.
     async fn reload(&mut self) -> Result<(), Fault> {
-        let loaded = load(&*self.store).await?;
+        let loaded = load(&*self.committer.store).await?;
         if self.doubt.is_some_and(|possible| !possible.contains(&loaded.head)) {
             self.give_up();
             return Ok(());
         }
         // A rotation of unknown outcome has landed if the ledger now names its key.
-        if let Some(key) = self.next_key.take()
-            && loaded.register.ledger_key(loaded.head.size.0) == Some(key.public())
-        {
-            self.key = key;
+        let landed_key = self
+            .next_key
+            .take()
+            .filter(|k| loaded.register.ledger_key(loaded.head.size.0) == Some(k.public()));
+        if let Some(key) = &landed_key {
+            self.key = Arc::clone(key);
         }
         self.head = loaded.head;
         self.last_time = loaded.last_time;
         self.commands = loaded.commands;
-        *self.published.register.write().expect("no writer panics with this lock") =
+        let published = &self.committer.published;
+        *published.register.write().expect("no writer panics with this lock") =
             loaded.register.clone();
         self.register = Arc::new(loaded.register);
-        self.publish_head();
+        published.set_head(self.head, self.last_time, landed_key.as_deref());
         self.doubt = None;
         Ok(())
     }
@@ -896,8 +928,8 @@ pub async fn receipt_of(
         key: row.sealed.kid,
         time: row.time,
         filing: row.filing.map(|f| f.digest),
-        leaf: raw_leaf(row.sealed.leaf),
-        verdict: event.filed().and_then(|f| f.verdict.as_deref().cloned()),
+        leaf: LeafText::of(&row.sealed.leaf),
+        verdict: event.filed().and_then(|f| f.verdict.clone()),
         valid_until,
     })
 }
@@ -918,11 +950,6 @@ fn valid_until(
     let days = filed.at.valid_days(time.date());
     let case = Case { access, days, recorded: Some((position.0, time)) };
     rules::valid_until(&case, register.view(position.0))
-}
-
-fn raw_leaf(leaf: Vec<u8>) -> Box<serde_json::value::RawValue> {
-    let text = String::from_utf8(leaf).expect("a leaf is UTF-8: we wrote it");
-    serde_json::value::RawValue::from_string(text).expect("a leaf is JSON: we wrote it")
 }
 
 /// The author's key as enrolled. Errors: `key-unknown`, `key-revoked`.
@@ -946,58 +973,6 @@ pub fn check_live_key(register: &Register, iss: &str, kid: &str) -> Result<(), R
             ),
             format!("this key is not enrolled for `{iss}`; ask the registrar to enrol it"),
         )),
-    }
-}
-
-/// Disclosures of a batch, but those that a later entry of the same batch erases.
-fn kept_disclosures(batch: &[Linked]) -> Vec<DisclosureRow> {
-    let mut erased_at: HashMap<Hash32, Position> = HashMap::new();
-    for linked in batch {
-        for digest in erased_by(&linked.staged.event) {
-            erased_at.insert(digest, linked.position);
-        }
-    }
-    batch
-        .iter()
-        .flat_map(|l| &l.disclosures)
-        .filter(|d| erased_at.get(&d.digest).is_none_or(|erased| *erased < d.position))
-        .cloned()
-        .collect()
-}
-
-/// Digests whose values an event has erased.
-pub(crate) fn erased_by(event: &Event) -> Vec<Hash32> {
-    let Some(Body::EraseSubject(erased)) = event.filed().map(|f| &*f.body) else {
-        return Vec::new();
-    };
-    erased.digests.iter().filter_map(|d| base64url_decode(d)?.try_into().ok().map(Hash32)).collect()
-}
-
-/// Why a batch was not appended.
-enum Failed {
-    ReadOnly,
-    NotRecorded(Arc<Fault>),
-    Unknown(Arc<Fault>),
-}
-
-impl Failed {
-    /// What the author of something staged is told.
-    fn of_staged(&self) -> SubmitError {
-        match self {
-            Failed::ReadOnly => read_only().into(),
-            Failed::NotRecorded(fault) => SubmitError::NotRecorded(Arc::clone(fault)),
-            Failed::Unknown(fault) => SubmitError::Unknown(Arc::clone(fault)),
-        }
-    }
-
-    /// What the author of something refused is told: it is certain that it was not recorded.
-    fn of_refused(&self) -> SubmitError {
-        match self {
-            Failed::ReadOnly => read_only().into(),
-            Failed::NotRecorded(fault) | Failed::Unknown(fault) => {
-                SubmitError::NotRecorded(Arc::clone(fault))
-            }
-        }
     }
 }
 

@@ -101,18 +101,23 @@ impl Inner {
             return Ok(());
         }
         let mut read = Vec::new();
-        loaded.advance(&*self.store, |folded| read.extend(folded)).await?;
-        if let (Some(mark), Purpose::Serve | Purpose::Write) = (self.marks.first(), self.purpose) {
-            mark.raise(loaded.head)?;
-        }
+        let advanced = loaded.advance(&*self.store, |folded| read.extend(folded)).await;
         {
+            // What was read before it broke off is not read again.
             let mut register =
                 self.published.register.write().expect("no writer panics with this lock");
             for (position, time, event) in &read {
                 register.apply(position.0, *time, event);
             }
-            register.advance(loaded.head.size.0);
         }
+        advanced?;
+        if let (Some(mark), Purpose::Serve | Purpose::Write) = (self.marks.first(), self.purpose) {
+            mark.raise(loaded.head)?;
+        }
+        let mut register =
+            self.published.register.write().expect("no writer panics with this lock");
+        register.advance(loaded.head.size.0);
+        drop(register);
         self.publish_head(loaded);
         Ok(())
     }

@@ -1,9 +1,11 @@
-//! The figures of `docs/performance.md` that need the whole service, in one run:
+//! The figures of `docs/performance.md`, in one run:
 //!
 //! `cargo bench -p greffe-tests --bench service -- [ENTRIES]` (default 100,000)
 //!
-//! Entries over HTTP on loopback, start-up, export and verification, and the query by
-//! subject, beside the same machine's Ed25519 verification rate. Prints ratios.
+//! Entries in process, signed one by one and in filings of 100; entries over HTTP on
+//! loopback; then a ledger of ENTRIES: the rate of each tenth, bytes, start-up, the query by
+//! subject, export and verification. Beside them what bounds them on the same machine:
+//! Ed25519 strict verification, and SQLite committing rows in groups. Prints ratios.
 
 use std::io::{BufReader, BufWriter};
 use std::path::Path;
@@ -15,13 +17,20 @@ use greffe_domain::key::simulated_party_key;
 use greffe_infra::export::{Scope, export};
 use greffe_infra::ledger::Ledger;
 use greffe_infra::projection::{AccessFilter, Projections};
+use greffe_infra::store::{SqliteStore, Store, contract};
 use greffe_tests::http::Client;
 use greffe_tests::server::{Server, create_ledger, submit};
 use greffe_tests::signing::{access, declaration, sign};
 use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 const CLIENTS: usize = 8;
 const BATCH: usize = 100;
+/// Passes of a measurement in process; their median is given.
+const PASSES: usize = 3;
+/// Filings that wait for their answer at any time, in process.
+const IN_FLIGHT: usize = 2_048;
 /// Subjects among whom the accesses are spread.
 const SUBJECTS: u64 = 20_000;
 
@@ -115,6 +124,12 @@ fn main() {
     let baseline = (verifications, "one core's verifications");
     let against = |rate: f64| Some((rate / baseline.0, baseline.1));
 
+    let rows = [256, 1_024].map(raw_rows);
+    for (batch, rate) in [256, 1_024].into_iter().zip(rows) {
+        line(&format!("SQLite group commit, {batch} rows"), format!("{rate:.0} rows/s"), None);
+    }
+    let best = rows.into_iter().fold(0.0, f64::max);
+
     {
         let server = Server::start(path);
         let declare = sign(
@@ -158,7 +173,24 @@ fn main() {
 
     runtime.block_on(async {
         let ledger = Ledger::open(path).await.expect("opens");
-        grow(&ledger, entries).await;
+        for (what, per_filing, passed) in
+            [("one filing each", 1, 20_000), ("filings of 100", BATCH as u64, 60_000)]
+        {
+            let mut rates = Vec::new();
+            for pass in 0..PASSES {
+                let run = format!("in-process/{per_filing}/{pass}");
+                rates.push(in_process(&ledger, &run, 0, passed, per_filing).await);
+            }
+            rates.sort_by(f64::total_cmp);
+            let rate = rates[PASSES / 2];
+            let what = format!("in process, {what}, median of {PASSES}");
+            line(&what, format!("{rate:.0} entries/s"), against(rate));
+            let all: Vec<String> = rates.iter().map(|r| format!("{r:.0}")).collect();
+            line("  every pass", all.join(" "), Some((rate / best, "SQLite's best")));
+        }
+        let tenths = grow(&ledger, entries).await;
+        let tenths: Vec<String> = tenths.iter().map(|r| format!("{r:.0}")).collect();
+        line("growing, filings of 100, entries/s by tenth", tenths.join(" "), None);
         let size = ledger.size().0;
         ledger.shutdown().await;
         drop(ledger);
@@ -219,32 +251,82 @@ fn main() {
     });
 }
 
-/// Records batches in process until the ledger has that many entries.
-async fn grow(ledger: &Ledger, entries: u64) {
-    let next = Arc::new(AtomicUsize::new(0));
-    let missing = entries.saturating_sub(ledger.size().0).div_ceil(BATCH as u64);
-    let started = Instant::now();
-    let workers: Vec<_> = (0..16)
-        .map(|_| {
-            let (ledger, next) = (ledger.clone(), Arc::clone(&next));
-            tokio::spawn(async move {
-                loop {
-                    let n = next.fetch_add(1, Ordering::Relaxed) as u64;
-                    if n >= missing {
-                        break;
-                    }
-                    ledger.submit(&batch("grow", n)).await.expect("recorded");
-                }
+/// Rows of an entry and its filing committed per second, neither signed nor decided.
+fn raw_rows(per_batch: usize) -> f64 {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = SqliteStore::create(directory.path(), contract::ORIGIN).expect("a store");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let mut sample = contract::Sample::default();
+    let (mut spent, mut written) = (Duration::ZERO, 0);
+    while written < 60_000 {
+        let batch = sample.batch(per_batch, 1);
+        sample.entries = batch.entries.last().cloned().into_iter().collect();
+        written += batch.entries.len();
+        let started = Instant::now();
+        runtime.block_on(store.append(batch)).expect("an append");
+        spent += started.elapsed();
+    }
+    written as f64 / spent.as_secs_f64()
+}
+
+/// Filings signed on all cores, before anything is measured.
+fn signed(run: &str, first: u64, filings: u64, per_filing: u64) -> Vec<String> {
+    let make = |n| if per_filing == 1 { single(run, n) } else { batch(run, n) };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let share = filings.div_ceil(cores);
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = (0..cores)
+            .map(|core| {
+                let until = first + filings.min((core + 1) * share);
+                let from = (first + core * share).min(until);
+                scope.spawn(move || (from..until).map(make).collect::<Vec<_>>())
             })
-        })
-        .collect();
-    for worker in workers {
-        worker.await.expect("a worker ends");
+            .collect();
+        parts.into_iter().flat_map(|part| part.join().expect("signing ends")).collect()
+    })
+}
+
+/// Records filings in process, many waiting at once; entries per second, signing them apart.
+async fn in_process(ledger: &Ledger, run: &str, first: u64, entries: u64, per_filing: u64) -> f64 {
+    /// Entries signed before they are submitted, so that memory stays bounded.
+    const AHEAD: u64 = 20_000;
+    let filings = entries.div_ceil(per_filing);
+    let (mut spent, mut done) = (Duration::ZERO, 0);
+    while done < filings {
+        let count = (filings - done).min(AHEAD / per_filing);
+        let texts = signed(run, first + done, count, per_filing);
+        done += count;
+        let permits = Arc::new(Semaphore::new(IN_FLIGHT / per_filing.min(32) as usize));
+        let mut tasks = JoinSet::new();
+        let started = Instant::now();
+        for text in texts {
+            let permit = Arc::clone(&permits).acquire_owned().await.expect("never closed");
+            let ledger = ledger.clone();
+            tasks.spawn(async move {
+                ledger.submit(&text).await.expect("recorded");
+                drop(permit);
+            });
+        }
+        while let Some(task) = tasks.join_next().await {
+            task.expect("no panic");
+        }
+        spent += started.elapsed();
     }
-    if missing > 0 {
-        let rate = (missing * BATCH as u64) as f64 / started.elapsed().as_secs_f64();
-        line("in process, batches of 100, signed as they go", format!("{rate:.0} entries/s"), None);
+    (filings * per_filing) as f64 / spent.as_secs_f64()
+}
+
+/// Records batches in process until the ledger has that many entries; the rate of each tenth.
+async fn grow(ledger: &Ledger, entries: u64) -> Vec<f64> {
+    let missing = entries.saturating_sub(ledger.size().0).div_ceil(BATCH as u64);
+    let mut rates = Vec::new();
+    for tenth in 0..10 {
+        let (from, until) = (missing * tenth / 10, missing * (tenth + 1) / 10);
+        if from < until {
+            let entries = (until - from) * BATCH as u64;
+            rates.push(in_process(ledger, "grow", from, entries, BATCH as u64).await);
+        }
     }
+    rates
 }
 
 fn ms(duration: Duration) -> f64 {

@@ -11,7 +11,7 @@ use greffe_domain::event::{At, Event};
 use greffe_domain::key::simulated_party_key;
 use greffe_domain::kind::Kind;
 use greffe_domain::register::Register;
-use greffe_domain::rules::{self, CURRENT, Case, Judgement};
+use greffe_domain::rules::{self, CURRENT, Case, Judgement, Rulebook};
 use greffe_domain::sdjwt::{self, Disclosure};
 use greffe_domain::verdict::{Evidence, Finding, Outcome};
 use serde_json::{Value, json};
@@ -323,12 +323,17 @@ impl Affair {
 
     /// Judges the access with everything known.
     pub fn judge(&self) -> Judgement {
+        self.judge_by(&CURRENT)
+    }
+
+    /// The same under a version of the rules.
+    pub fn judge_by(&self, rulebook: &Rulebook) -> Judgement {
         let register = self.register();
         let access = self.read_access();
         let days = Edtf::parse(&self.day).expect("a date").interval();
         let recorded = self.recorded.map(|(_, time)| (self.position(), time));
         let case = Case { access: &access, days, recorded };
-        rules::judge(&CURRENT, &case, register.now()).expect("the processing is registered")
+        rules::judge(rulebook, &case, register.now()).expect("the processing is registered")
     }
 
     pub fn verdict(&self) -> Outcome {

@@ -277,6 +277,7 @@ fn verdict() -> Verdict {
             evidence: Evidence::Uncertain,
             positions: vec![4, 9],
             rests_on: vec!["AKIgV6XTdw2ipXK4htSrk4jKYiOmxEN0M_bPrAAJbw0".to_owned()],
+            cells: Vec::new(),
             source: "Loi 78-17 (2004) art. 38 ; RGPD art. 21".to_owned(),
         }],
         basis: vec![2, 3],

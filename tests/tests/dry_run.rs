@@ -415,7 +415,10 @@ fn same_but_words(answer: &Value, recorded: &Value) {
     let mut recorded = recorded.clone();
     for finding in answer["findings"].as_array_mut().into_iter().flatten() {
         let reason = finding.as_object_mut().and_then(|f| f.remove("reason"));
-        assert!(reason.is_some_and(|r| r.as_str().is_some_and(|r| r.ends_with('.'))), "{finding}");
+        assert!(
+            reason.is_some_and(|r| r.as_str().is_some_and(|r| r.ends_with(['.', ')']))),
+            "{finding}"
+        );
     }
     for finding in recorded["findings"].as_array_mut().into_iter().flatten() {
         // Nothing was signed, so there is no digest to rest on.

@@ -60,9 +60,9 @@ macro_rules! filters {
 
 filters!(AccessFilters {
     subject "subject", party "party", site "site", processing "processing", purpose "purpose",
-    category "category", basis "basis", verdict "verdict", finding "finding", from "from", to "to",
+    category "category", basis "basis", verdict "verdict", finding "finding", now "now", from "from", to "to",
 });
-filters!(FindingFilters { code "code", party "party", since "since" });
+filters!(FindingFilters { code "code", party "party", state "state", since "since" });
 filters!(AuditFilters { event "type", by "by", stream "stream", from "from", to "to", q "q" });
 
 #[derive(clap::Subcommand)]
@@ -212,6 +212,9 @@ const FINDING_COLUMNS: &[(&str, &str)] = &[
     ("code", "/code"),
     ("severity", "/severity"),
     ("evidence", "/evidence"),
+    ("state", "/state"),
+    ("since", "/since/time"),
+    ("cause", "/cause"),
     ("recipient", "/recipient"),
     ("processing", "/processing"),
     ("reason", "/reason"),

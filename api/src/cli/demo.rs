@@ -12,10 +12,11 @@ use super::serve::{Local, bind, default_address, told_to_stop};
 use crate::affairs::{self, Answer};
 use crate::client::Client;
 use crate::config::Limits;
+use crate::http::pages::signin::SignIn;
 use crate::http::tokens::Bearer;
 use crate::http::{App, queries, router};
 use crate::replay::{Case, ORIGIN, Report};
-use crate::words::{Lang, page_word};
+use crate::words::{Lang, word};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -64,9 +65,15 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         say!("{}: {} entries, loaded before", args.data.display(), ledger.size());
         ledger
     };
-    let app = App::open(ledger.clone(), &args.data, Limits::default()).await?;
+    // Anybody who can reach the address could choose somebody to be.
+    let sign_in = match address.ip().is_loopback() {
+        true => SignIn::demonstration(),
+        false => SignIn::default(),
+    };
+    let app = App::open(ledger.clone(), &args.data, Limits::default(), sign_in).await?;
     introduce(&app, &format!("http://{address}")).await?;
-    let served = axum::serve(listener, router(app)).with_graceful_shutdown(told_to_stop()).await;
+    let routes = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, routes).with_graceful_shutdown(told_to_stop()).await;
     ledger.shutdown().await;
     served.map_err(|e| CliError::broken(format!("the server stopped: {e}"), "start it again"))
 }
@@ -128,7 +135,7 @@ fn loaded(name: &str, report: &Report) -> String {
 
 async fn introduce(app: &App, url: &str) -> Result<(), CliError> {
     let lang = spoken();
-    say!("\n{}", page_word(lang, "demo.affairs"));
+    say!("\n{}", word(lang, "demo-affairs"));
     let answers = affairs::answers(app).await?;
     for answer in &answers {
         say!("  {}", line(answer, lang));
@@ -139,10 +146,10 @@ async fn introduce(app: &App, url: &str) -> Result<(), CliError> {
         .issue(bearer, None)
         .map_err(|_| CliError::broken("no token could be made", "start it again"))?;
     let signed = format!("curl -H 'Authorization: Bearer {token}'");
-    say!("\n{}", page_word(lang, "demo.open"));
+    say!("\n{}", word(lang, "demo-open"));
     say!("  {url}/");
     say!("  {url}/openapi.json");
-    say!("\n{}", page_word(lang, "demo.try"));
+    say!("\n{}", word(lang, "demo-try"));
     say!("  curl {url}/v1/head");
     say!("  curl {url}/v1/decisions/anaiss-2005-038");
     say!("  curl '{url}/v1/experiments/motifs-2017?as_of=2018-03-01'");
@@ -164,17 +171,17 @@ fn spoken() -> Lang {
 
 /// An affair, its question and its sharpest answer.
 fn line(answer: &Answer, lang: Lang) -> String {
-    let word = |part: &str| page_word(lang, &format!("affair.{}.{part}", answer.key));
+    let of_affair = |part: &str| word(lang, &format!("affair-{}-{part}", answer.key));
     let said = |verdict: &greffe_domain::verdict::Verdict| {
-        page_word(lang, &format!("verdict.{}", verdict.verdict.as_str()))
+        word(lang, &format!("verdict-{}", verdict.verdict.as_str()))
     };
     let verdict = match (&answer.then, &answer.now) {
         (Some(then), Some(now)) if then.verdict != now.verdict => {
-            format!("{} → {}", said(then), said(now))
+            format!("{} → {}", said(then), said(now)).into()
         }
-        (_, Some(now)) => said(now).to_owned(),
-        (_, None) if answer.findings.is_empty() => page_word(lang, "verdict.free").to_owned(),
-        (_, None) => page_word(lang, "verdict.obstacles").to_owned(),
+        (_, Some(now)) => said(now),
+        (_, None) if answer.findings.is_empty() => word(lang, "verdict-free"),
+        (_, None) => word(lang, "verdict-obstacles"),
     };
     let reason = answer.findings.first().map(|first| {
         let times = answer.findings.iter().filter(|f| f.code == first.code).count();
@@ -183,5 +190,10 @@ fn line(answer: &Answer, lang: Lang) -> String {
         let times = if times > 1 { format!(" ×{times}") } else { String::new() };
         format!(" — {words} [{code}{times}]")
     });
-    format!("{}. {} {verdict}{}", word("title"), word("question"), reason.unwrap_or_default())
+    format!(
+        "{}. {} {verdict}{}",
+        of_affair("title"),
+        of_affair("question"),
+        reason.unwrap_or_default()
+    )
 }

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::{CliError, Place};
 use crate::config::{FileSettings, Limits};
+use crate::http::pages::signin::SignIn;
 use crate::http::tokens::Bearer;
 use crate::http::{App, Shared, router};
 
@@ -55,7 +56,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         Standing::Writes | Standing::Stopped => {}
     }
     say!("{} ({} entries) on http://{at}", ledger.origin(), ledger.size());
-    serve_until_told(ledger, &directory, listener, settings.limits()).await
+    serve_until_told(ledger, &directory, listener, settings.limits(), settings.sign_in()?).await
 }
 
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
@@ -73,9 +74,11 @@ pub async fn serve_until_told(
     directory: &Path,
     listener: TcpListener,
     limits: Limits,
+    sign_in: SignIn,
 ) -> Result<(), CliError> {
-    let app = App::open(ledger.clone(), directory, limits).await?;
-    let served = axum::serve(listener, router(app)).with_graceful_shutdown(told_to_stop()).await;
+    let app = App::open(ledger.clone(), directory, limits, sign_in).await?;
+    let routes = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, routes).with_graceful_shutdown(told_to_stop()).await;
     // Requests in flight have their answers; now what waits for the disk.
     ledger.shutdown().await;
     served.map_err(|e| CliError::broken(format!("the server stopped: {e}"), "start it again"))
@@ -113,9 +116,9 @@ impl Local {
         let address = listener.local_addr().map_err(|e| {
             CliError::broken(format!("cannot listen on the loopback: {e}"), "try again")
         })?;
-        let app = App::open(ledger, directory, Limits::unlimited()).await?;
+        let app = App::open(ledger, directory, Limits::unlimited(), SignIn::default()).await?;
         let (stop, stopped) = oneshot::channel();
-        let routes = router(app.clone());
+        let routes = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let task = tokio::spawn(async move {
             let _ = axum::serve(listener, routes)
                 .with_graceful_shutdown(async {

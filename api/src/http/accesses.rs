@@ -6,8 +6,8 @@ use greffe_domain::body::{Concealed, Measure};
 use greffe_domain::event::At;
 use greffe_domain::kind::StreamType;
 use greffe_domain::refusal::{Refusal, RefusalCode as C};
-use greffe_domain::register::Register;
-use greffe_domain::rules::CURRENT;
+use greffe_domain::register::{Register, View};
+use greffe_domain::rules::{CURRENT, again};
 use greffe_domain::seal::TreeSize;
 use greffe_domain::subject::SubjectRef;
 use greffe_domain::verdict::{Outcome, Verdict};
@@ -17,11 +17,12 @@ use serde_json::{Value, json};
 
 use super::authz::{Reach, Reader, Route, admit};
 use super::problem::Problem;
-use super::queries::{self, Read, Recorded};
+use super::queries::{self, Recorded};
 use super::{Language, Params, Shared};
 use crate::words::Lang;
 
 /// Verdict and finding are those recorded: what an access was found then never changes.
+/// `now` is the verdict as known now.
 pub const PARAMS: &[&str] = &[
     "subject",
     "party",
@@ -32,6 +33,7 @@ pub const PARAMS: &[&str] = &[
     "basis",
     "verdict",
     "finding",
+    "now",
     "from",
     "to",
     "known_at",
@@ -63,7 +65,11 @@ pub async fn list(
     )?;
     let route = if subject.is_some() { Route::AccessesOfSubject } else { Route::Accesses };
     let reach = admit(route, &reader)?;
+    let known_at = params.text("known_at").is_some();
     let size = params.known_at(&app).await?;
+    if known_at && params.text("now").is_some() {
+        return Err(now_is_now());
+    }
     let text = |name: &str| params.text(name).map(str::to_owned);
     let outcome = |t: &str| serde_json::from_value::<Outcome>(Value::from(t)).ok();
     let filter = AccessFilter {
@@ -76,6 +82,7 @@ pub async fn list(
         basis: code(&params, "basis", LegalBasis::parse)?,
         verdict: code(&params, "verdict", outcome)?,
         finding: code(&params, "finding", RuleCode::parse)?,
+        now: code(&params, "now", outcome)?,
         from: params.date("from")?,
         to: params.date("to")?,
         known_at: Some(TreeSize(size)),
@@ -85,16 +92,31 @@ pub async fn list(
     };
     let (found, next) = queries::accesses(&app, filter).await?;
     let mut items = Vec::with_capacity(found.len());
-    for recorded in found.iter().filter_map(Read::recorded) {
+    for (read, now) in found {
+        let Some(recorded) = read.recorded() else { continue };
         let item = app.ledger.with_register(|register| {
             sees(reach, &reader, &recorded, register).then(|| {
-                let (now, changed_by) = queries::now_and_changes(&recorded, register, size);
-                row(&recorded, &now, &changed_by)
+                let (now, changed_by) = if known_at {
+                    queries::now_and_changes(&recorded, register, size)
+                } else {
+                    queries::stored(&recorded, now)
+                };
+                row(&recorded, &now, &changed_by, register.view(now.judged_at))
             })
         });
         items.extend(item);
     }
     Ok(Json(json!({"items": items, "next": next.map(|n| n.to_string())})))
+}
+
+fn now_is_now() -> Problem {
+    Refusal::at(
+        "/now",
+        C::Malformed,
+        "`now` et `known_at` ne vont pas ensemble : retirer l’un des deux",
+        "`now` and `known_at` do not go together: leave one of them out",
+    )
+    .into()
 }
 
 fn sees(reach: Reach, reader: &Reader, recorded: &Recorded<'_>, register: &Register) -> bool {
@@ -113,7 +135,7 @@ pub fn at_json(at: &At) -> Value {
     json!({"text": at.text, "earliest": at.interval.earliest, "latest": at.interval.latest})
 }
 
-fn row(recorded: &Recorded<'_>, now: &Verdict, changed_by: &[u64]) -> Value {
+fn row(recorded: &Recorded<'_>, now: &Verdict, changed_by: &[u64], view: View<'_>) -> Value {
     let access = recorded.access;
     let mut recipient = json!({"party": access.recipient.party, "role": access.recipient.role});
     if let Some(site) = &access.recipient.site {
@@ -137,6 +159,8 @@ fn row(recorded: &Recorded<'_>, now: &Verdict, changed_by: &[u64]) -> Value {
         "then": recorded.then,
         "now": now,
         "changed_by": changed_by,
+        "good_faith":
+            again::is_good_faith(&recorded.case(), recorded.then, now, changed_by, view),
     })
 }
 
@@ -154,12 +178,24 @@ pub async fn one(
     let number: u64 = position.parse().map_err(|_| nothing())?;
     let read = queries::entry(&app, number).await?.ok_or_else(nothing)?;
     let recorded = read.recorded().filter(|r| r.position < size).ok_or_else(nothing)?;
+    let stored = match params.text("known_at") {
+        Some(_) => None,
+        None => queries::standing(&app, number).await?,
+    };
     let answer = app.ledger.with_register(|register| {
         if !sees(reach, &reader, &recorded, register) {
             return Err(not_yours());
         }
-        let (now, changed_by) = queries::now_and_changes(&recorded, register, size);
-        let mut answer = row(&recorded, &now, &changed_by);
+        let (now, changed_by) = match stored {
+            Some(now) => queries::stored(&recorded, now),
+            None => queries::now_and_changes(&recorded, register, size),
+        };
+        let view = register.view(now.judged_at);
+        let mut answer = row(&recorded, &now, &changed_by, view);
+        answer["notes"] = again::notes(&recorded.case(), &changed_by, view)
+            .into_iter()
+            .map(|note| json!({"position": note.position, "note": note.note}))
+            .collect();
         detail(&mut answer, &recorded, &reader);
         answer["costs"] = costs(&recorded, register, size).into();
         answer["entries"] = entries(&recorded, &now, &changed_by, register).into();

@@ -1,8 +1,10 @@
-//! `GET /v1/findings`: what rules found when accesses were recorded, one line each.
+//! `GET /v1/findings`: what rules found on accesses, one line each: as recorded and standing
+//! (`open`), brought or weighed otherwise by a later entry (`changed`), taken away (`closed`).
 
 use axum::Json;
 use axum::extract::State;
 use greffe_domain::rules::CURRENT;
+use greffe_domain::rules::again::State as FindingState;
 use greffe_domain::vocabulary::RuleCode;
 use greffe_infra::projection::FindingFilter;
 use serde_json::{Value, json};
@@ -11,7 +13,7 @@ use super::authz::{Reader, Route, admit};
 use super::problem::Problem;
 use super::{Language, Params, Shared, queries};
 
-pub const PARAMS: &[&str] = &["code", "party", "since", "cursor", "limit"];
+pub const PARAMS: &[&str] = &["code", "party", "state", "since", "cursor", "limit"];
 
 pub async fn list(
     State(app): State<Shared>,
@@ -25,6 +27,12 @@ pub async fn list(
     let filter = FindingFilter {
         code: code.map(|c| c.as_str().to_owned()),
         party: params.text("party").map(str::to_owned),
+        state: params.parsed(
+            "state",
+            FindingState::parse,
+            "open, changed ou closed",
+            "open, changed or closed",
+        )?,
         since: params.instant("since", false)?,
         visible_to: reader.sees_only(reach),
         cursor: params.number("cursor")?,
@@ -41,6 +49,14 @@ pub async fn list(
                 "code": row.code,
                 "severity": row.severity,
                 "evidence": row.evidence,
+                "positions": row.positions,
+                "state": row.state.as_str(),
+                "since": row.since,
+                "until": row.until,
+                "cause": row.cause,
+                "then": row.then.as_ref().map(|(severity, evidence)| {
+                    json!({"severity": severity, "evidence": evidence})
+                }),
                 "source": CURRENT.rule(&row.code).map(|r| r.source),
                 "reason": queries::reason(&row.code, &CURRENT, lang),
                 "processing": row.processing,

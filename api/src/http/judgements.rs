@@ -23,7 +23,7 @@ use super::authz::{Reach, Reader, Route, admit};
 use super::problem::Problem;
 use super::{Json, Known, Language, Shared};
 use crate::sign::hypothetical_access;
-use crate::words::page_word;
+use crate::words::word;
 
 /// How often each party asked within the minute.
 #[derive(Debug, Clone, Default)]
@@ -151,7 +151,7 @@ pub async fn create(
     }
     answer["reasons"] = reasons(&[&verdict], lang);
     answer["event"] = json!(event);
-    answer["notice"] = page_word(lang, "home.finding-not-ruling").into();
+    answer["notice"] = word(lang, "home-finding-not-ruling").into();
     Ok(axum::Json(answer))
 }
 

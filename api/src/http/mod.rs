@@ -14,10 +14,11 @@ mod findings;
 mod health;
 mod judgements;
 mod openapi;
-mod page;
+pub mod pages;
 pub mod problem;
 pub mod queries;
 mod register;
+pub mod session;
 mod stats;
 mod subjects;
 pub mod tokens;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -40,6 +41,7 @@ use greffe_infra::store::Fault;
 use tokio::task::JoinHandle;
 
 pub use extract::{Json, Known, Language, Params, Text};
+use pages::signin::SignIn;
 use problem::Problem;
 
 use crate::cli::CliError;
@@ -57,6 +59,9 @@ pub struct App {
     pub counters: health::Counters,
     pub quotas: judgements::Quotas,
     pub limits: Limits,
+    /// People signed in on pages.
+    pub sessions: session::Sessions,
+    pub sign_in: SignIn,
     /// Follows the ledger; ends with the app.
     follower: JoinHandle<()>,
 }
@@ -65,7 +70,12 @@ pub type Shared = Arc<App>;
 
 impl App {
     /// Serves a ledger whose projections are in `directory`, and keeps them up with it.
-    pub async fn open(ledger: Ledger, directory: &Path, limits: Limits) -> Result<Shared, Fault> {
+    pub async fn open(
+        ledger: Ledger,
+        directory: &Path,
+        limits: Limits,
+        sign_in: SignIn,
+    ) -> Result<Shared, Fault> {
         let projections = Arc::new(Projections::open(&directory.join(PROJECTIONS_FILE))?);
         let follower = tokio::spawn(Arc::clone(&projections).run(ledger.clone()));
         Ok(Arc::new(Self {
@@ -76,6 +86,8 @@ impl App {
             counters: health::Counters::default(),
             quotas: judgements::Quotas::default(),
             limits,
+            sessions: session::Sessions::new()?,
+            sign_in,
             follower,
         }))
     }
@@ -97,10 +109,7 @@ impl Drop for App {
 /// Every route of the service.
 pub fn router(app: Shared) -> Router {
     Router::new()
-        .route("/", get(page::home))
-        .route("/assets/greffe.css", get(page::stylesheet))
-        .route("/problems", get(page::problems))
-        .route("/problems/{code}", get(page::problem))
+        .merge(page_routes())
         .route("/openapi.json", get(openapi::document))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
@@ -133,6 +142,40 @@ pub fn router(app: Shared) -> Router {
         .with_state(app)
 }
 
+/// The pages people open.
+fn page_routes() -> Router<Shared> {
+    use pages::{home, problems, register as shown, signin};
+    Router::new()
+        .route("/", get(home::home))
+        .route("/search", get(shown::search))
+        .route("/register", get(shown::index))
+        .route("/register/processings", get(shown::processings))
+        .route("/register/processings/{*id}", get(shown::processing))
+        .route("/register/decisions", get(shown::decisions))
+        .route("/register/decisions/{*id}", get(shown::decision))
+        .route("/register/experiments", get(shown::experiments))
+        .route("/register/experiments/{*id}", get(shown::experiment))
+        .route("/register/parties", get(shown::parties))
+        .route("/register/parties/{*id}", get(shown::party))
+        .route("/signin", get(signin::page).post(signin::begin))
+        .route("/signin/callback", get(signin::callback))
+        .route("/signout", post(signin::end))
+        .route("/problems", get(problems::all))
+        .route("/problems/{code}", get(problems::one))
+}
+
+/// Whether an address is a person's page: its problems are then pages too.
+fn is_page(path: &str) -> bool {
+    !path.starts_with("/v1/")
+        && !matches!(path, "/openapi.json" | "/healthz" | "/readyz" | "/metrics")
+}
+
+/// Whether the reader would rather have a page than a document.
+fn prefers_page(request: &Request) -> bool {
+    let accept = request.headers().get(header::ACCEPT).and_then(|v| v.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
 async fn nothing_here(request: Request) -> Problem {
     Problem::not_found(request.uri().path())
 }
@@ -150,8 +193,16 @@ async fn wrong_method(request: Request) -> Problem {
 /// Counts the request, writes problems in the reader's language, sets the common headers.
 async fn around(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let lang = language(&request);
+    let page = (is_page(request.uri().path()) && prefers_page(&request))
+        .then(|| pages::Frame::new(lang, request.uri()));
     let mut response = next.run(request).await;
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+    let problem = response.extensions_mut().remove::<Problem>();
+    if let (Some(problem), Some(frame)) = (&problem, &page) {
+        app.counters.problem(problem.code);
+        let status = response.status();
+        response = pages::problems::failure(frame.clone(), problem);
+        *response.status_mut() = status;
+    } else if let Some(problem) = problem {
         app.counters.problem(problem.code);
         let document = serde_json::to_vec(&problem.document(lang))
             .expect("a problem document holds only texts and numbers");
@@ -172,27 +223,35 @@ async fn around(State(app): State<Shared>, request: Request, next: Next) -> Resp
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(header::VARY, HeaderValue::from_static("Accept-Language, Authorization"));
+    headers
+        .insert(header::VARY, HeaderValue::from_static("Accept-Language, Authorization, Cookie"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(
-            "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-        ),
-    );
+    headers.insert(header::CONTENT_SECURITY_POLICY, pages::SECURITY_POLICY.clone());
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     response
 }
 
-/// `?lang=`, else the header, else French.
+/// `?lang=`, else the language chosen before, else the header, else French.
 fn language(request: &Request) -> Lang {
     let asked = request.uri().query().and_then(|query| {
         query.split('&').find_map(|pair| pair.strip_prefix("lang=")).and_then(Lang::parse)
     });
+    let chosen = || cookie(request.headers(), "lang").and_then(Lang::parse);
     let accepted = || {
         let header = request.headers().get(header::ACCEPT_LANGUAGE)?;
         Lang::accepted(header.to_str().ok()?)
     };
-    asked.or_else(accepted).unwrap_or_default()
+    asked.or_else(chosen).or_else(accepted).unwrap_or_default()
+}
+
+/// The value of a cookie.
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|header| header.split(';'))
+        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
 /// JSON bytes already written, as an answer.

@@ -120,7 +120,13 @@ const OPERATIONS: &[Operation] = &[
         &["known_at"],
         "Access",
     ),
-    get("/v1/findings", "What rules found, one line each", true, findings::PARAMS, "Page"),
+    get(
+        "/v1/findings",
+        "What rules found, one line each: what stands, what changed and what was taken away",
+        true,
+        findings::PARAMS,
+        "Findings",
+    ),
     get("/v1/audit", "Every entry, searched", true, audit::PARAMS, "Page"),
     get("/v1/stats", "Counts of the whole ledger", false, &[], "Object"),
     get(
@@ -263,7 +269,13 @@ fn parameters() -> Value {
     add("from", "From that day on; for /v1/entries a position", text());
     add("to", "Up to that day", date());
     add("code", "Rule code", text());
-    add("since", "Recorded from that day on", date());
+    add("since", "Found, changed or closed by an entry recorded from that time on", text());
+    add("now", "Verdict as known now; not with known_at", reference("Outcome"));
+    add(
+        "state",
+        "open: stands as recorded; changed: stands, brought or weighed otherwise by a later entry; closed: no longer stands",
+        json!({"enum": ["open", "changed", "closed"]}),
+    );
     add("type", "Event type", text());
     add("by", "Party that filed", text());
     add("stream", "type or type/id", text());
@@ -294,6 +306,12 @@ fn schemas() -> Value {
             "evidence": {"enum": ["CONTRADICTED", "NOT-EVIDENCED", "UNCERTAIN"]},
             "positions": many(position()),
             "rests_on": many(text()),
+            "cells": many(object(&["categories", "unit", "units"], json!({
+                "categories": many(text()),
+                "period": text(),
+                "unit": {"enum": ["days", "spells", "persons", "cents", "permille"]},
+                "units": many(text()),
+            }))),
             "source": text(),
             "reason": {"type": "string", "description": "Plain sentence, in judgements only"},
         })),
@@ -330,10 +348,37 @@ fn schemas() -> Value {
             "then": reference("Verdict"),
             "now": reference("Verdict"),
             "changed_by": many(position()),
+            "good_faith": {"type": "boolean", "description": "Covered then, and not now because a decision was annulled or withdrawn as if it had never been, after the access"},
+            "notes": many(object(&["position", "note"], json!({
+                "position": position(),
+                "note": {"type": "string", "description": "LATE-RECORDED, or how a decision for the purpose ended"},
+            }))),
             "costs": many(json!({"type": "object"})),
             "entries": many(position()),
         })),
         "Accesses": page(reference("Access")),
+        "Moment": object(&["position", "time"], json!({
+            "position": position(), "time": {"type": "string", "format": "date-time"},
+        })),
+        "StandingFinding": object(&["position", "code", "severity", "evidence", "state", "since", "until", "cause", "then"], json!({
+            "position": position(),
+            "recorded": {"type": "string", "format": "date-time"},
+            "code": text(),
+            "severity": {"enum": ["INFO", "MINOR", "MAJOR", "BLOCKING"]},
+            "evidence": {"enum": ["CONTRADICTED", "NOT-EVIDENCED", "UNCERTAIN"]},
+            "positions": many(position()),
+            "state": {"enum": ["open", "changed", "closed"]},
+            "since": reference("Moment"),
+            "until": {"oneOf": [reference("Moment"), {"type": "null"}]},
+            "cause": {"type": ["integer", "null"], "description": "Entry that made the state what it is; null: the rules changed"},
+            "then": {"type": ["object", "null"], "description": "Severity and evidence as recorded; null: not found then"},
+            "source": {"type": ["string", "null"]},
+            "reason": {"type": ["string", "null"]},
+            "processing": text(),
+            "recipient": text(),
+            "discloser": {"type": ["string", "null"]},
+        })),
+        "Findings": page(reference("StandingFinding")),
         "Decision": object(&["id", "position", "processing", "outcome", "outcomes", "endings"], json!({
             "id": text(),
             "position": position(),
@@ -393,7 +438,11 @@ mod tests {
             .lines()
             .filter_map(|l| l.trim().strip_prefix(".route(\"")?.split('"').next())
             .map(|path| path.replace("{*", "{"))
-            .filter(|path| !path.starts_with("/assets/"))
+            // Pages are for people; the document is for programs.
+            .filter(|path| {
+                let pages = ["/register", "/search", "/signin", "/signout"];
+                !pages.iter().any(|page| path.starts_with(page))
+            })
             .collect();
         assert!(routes.len() > 20);
         let document = build();

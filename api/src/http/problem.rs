@@ -34,6 +34,9 @@ pub const OWN_CODES: &[&str] = &[
     "too-many-requests",
     "unknown-outcome",
     "unavailable",
+    "form-expired",
+    "sign-in-refused",
+    "sign-in-unavailable",
 ];
 
 /// Every code that has a page.

@@ -1,10 +1,9 @@
 //! Searches over entries: accesses, findings, audit, counts. The one file that knows how
 //! they are found: positions come from the projections, what is shown from the entries.
 //!
-//! An access keeps the verdict it was recorded with (`then`). `now` judges it again before
-//! the register as known at a tree size, and `changed_by` names the entries after which the
-//! answer changed. Values that were erased stay erased: a rule that needs one keeps what it
-//! found at the time.
+//! An access keeps the verdict it was recorded with (`then`). What stands of it now is kept
+//! by the projections; as known at another size it is worked out here, by the same function
+//! of the domain (`rules::again`).
 
 use std::time::Duration;
 
@@ -12,13 +11,14 @@ use crate::words::Lang;
 use greffe_domain::body::Access;
 use greffe_domain::date::Timestamp;
 use greffe_domain::event::{Event, Filed};
-use greffe_domain::register::{Register, View};
-use greffe_domain::rules::{self, CURRENT, Case, Rulebook};
+use greffe_domain::register::Register;
+use greffe_domain::rules::{self, CURRENT, Case, Rulebook, again};
 use greffe_domain::sdjwt::Disclosure;
 use greffe_domain::seal::{Leaf, Position};
-use greffe_domain::verdict::{Evidence, Severity, Verdict};
-use greffe_domain::vocabulary::RuleCode;
-use greffe_infra::projection::{AccessFilter, AuditFilter, FindingFilter, FindingRow, Page, Stats};
+use greffe_domain::verdict::Verdict;
+use greffe_infra::projection::{
+    AccessFilter, AuditFilter, FindingFilter, FindingRow, Now, Page, Stats,
+};
 use greffe_infra::store::{EntryRow, Fault, FaultKind};
 
 use super::App;
@@ -55,6 +55,16 @@ pub struct Recorded<'a> {
     pub access: &'a Access,
     /// The verdict recorded with it.
     pub then: &'a Verdict,
+}
+
+impl<'a> Recorded<'a> {
+    pub fn case(&self) -> Case<'a> {
+        Case {
+            access: self.access,
+            days: self.filed.at.valid_days(self.time.date()),
+            recorded: Some((self.position, self.time)),
+        }
+    }
 }
 
 fn corrupt(row: &EntryRow, why: impl std::fmt::Display) -> Fault {
@@ -113,63 +123,23 @@ pub async fn scan(
     Ok(None)
 }
 
-/// The answer for a recorded access before the register as known at `view`.
-pub fn judge_again(recorded: &Recorded<'_>, view: View<'_>) -> Verdict {
-    let case = Case {
-        access: recorded.access,
-        days: recorded.filed.at.valid_days(recorded.time.date()),
-        recorded: Some((recorded.position, recorded.time)),
-    };
-    let Some(judgement) = rules::judge(&CURRENT, &case, view) else {
-        return recorded.then.clone();
-    };
-    let mut verdict = judgement.verdict;
-    let kept: Vec<_> = recorded
-        .then
-        .findings
-        .iter()
-        .filter(|f| !f.rests_on.is_empty() && judgement.undecided.contains(&f.code))
-        .filter(|f| verdict.finding(f.code).is_none())
-        .cloned()
-        .collect();
-    if !kept.is_empty() {
-        verdict.findings.extend(kept);
-        verdict.findings.sort_by(|a, b| (a.code, &a.positions).cmp(&(b.code, &b.positions)));
-        verdict.verdict = rules::conclude(&CURRENT, &verdict.findings);
-        verdict.valid_until = verdict.valid_until.filter(|_| verdict.verdict.is_covered());
-    }
-    verdict
-}
-
-/// What makes two answers the same to a reader.
-fn gist(verdict: &Verdict) -> (&'static str, Vec<(RuleCode, Severity, Evidence)>) {
-    let findings = verdict.findings.iter().map(|f| (f.code, f.severity, f.evidence)).collect();
-    (verdict.verdict.as_str(), findings)
-}
-
-/// The answer at `size`, and the entries after which the answer changed since the recording.
-///
-/// Starts from what today's rules say of that day: a change of rules is nobody's entry.
+/// The answer as known at `size`, and the entries that changed it since the recording,
+/// worked out.
 pub fn now_and_changes(
     recorded: &Recorded<'_>,
     register: &Register,
     size: u64,
 ) -> (Verdict, Vec<u64>) {
-    let view = register.view(size);
-    let now = judge_again(recorded, view);
-    let mut changed_by = Vec::new();
-    let mut before = gist(&judge_again(recorded, register.view(recorded.position)));
-    for position in view.touching(recorded.access, recorded.position) {
-        if position <= recorded.position {
-            continue;
-        }
-        let after = gist(&judge_again(recorded, register.view(position + 1)));
-        if after != before {
-            changed_by.push(position);
-            before = after;
-        }
+    match again::stand(&CURRENT, &recorded.case(), recorded.then, register, size) {
+        Some(standing) => (standing.now, standing.changed_by),
+        None => (recorded.then.clone(), Vec::new()),
     }
-    (now, changed_by)
+}
+
+/// The answer as the projections keep it.
+pub fn stored(recorded: &Recorded<'_>, now: Now) -> (Verdict, Vec<u64>) {
+    let as_recorded = || Verdict { judged_at: now.size, ..recorded.then.clone() };
+    (now.verdict.unwrap_or_else(as_recorded), now.changed_by)
 }
 
 /// How long a reader waits for the projections to hold what is recorded.
@@ -181,13 +151,23 @@ async fn caught_up(app: &App) {
 }
 
 /// A page of entries, read, and the cursor of the next page.
-type Found = (Vec<Read>, Option<u64>);
+type Found<T = Read> = (Vec<T>, Option<u64>);
 
-pub async fn accesses(app: &App, filter: AccessFilter) -> Result<Found, Fault> {
+/// Accesses, each with what stands of it.
+pub async fn accesses(app: &App, filter: AccessFilter) -> Result<Found<(Read, Now)>, Fault> {
     caught_up(app).await;
     let page = app.projections.accesses(filter).await?;
-    let positions: Vec<u64> = page.items.iter().map(|row| row.position).collect();
-    Ok((read_all(app, &positions).await?, page.next))
+    let mut found = Vec::with_capacity(page.items.len());
+    for row in page.items {
+        found.extend(entry(app, row.position).await?.map(|read| (read, row.now)));
+    }
+    Ok((found, page.next))
+}
+
+/// What stands of one access. `None`: none at that position, or not applied yet.
+pub async fn standing(app: &App, position: u64) -> Result<Option<Now>, Fault> {
+    caught_up(app).await;
+    Ok(app.projections.access(position).await?.map(|row| row.now))
 }
 
 pub async fn findings(app: &App, filter: FindingFilter) -> Result<Page<FindingRow>, Fault> {

@@ -25,13 +25,13 @@ const ONE: &[&str] = &["as_of", "known_at"];
 const LIST: &[&str] = &["as_of", "known_at", "cursor", "limit"];
 
 /// When the register is read.
-struct When {
-    as_of: Option<LegalDate>,
-    size: u64,
+pub struct When {
+    pub as_of: Option<LegalDate>,
+    pub size: u64,
 }
 
 impl When {
-    async fn read(app: &Shared, params: &Params) -> Result<Self, Problem> {
+    pub async fn read(app: &Shared, params: &Params) -> Result<Self, Problem> {
         Ok(Self { as_of: params.date("as_of")?, size: params.known_at(app).await? })
     }
 
@@ -178,10 +178,15 @@ pub async fn processing(
 ) -> Result<Json<Value>, Problem> {
     params.only(ONE)?;
     let when = When::read(&app, &params).await?;
+    processing_at(&app, &id, &when).await.map(Json)
+}
+
+/// The register's answer about one processing.
+pub async fn processing_at(app: &Shared, id: &str, when: &When) -> Result<Value, Problem> {
     let answer = app.ledger.with_register(|register| {
         let view = register.view(when.size);
-        let p = view.processing(&id)?;
-        let mut answer = when.head(&id);
+        let p = view.processing(id)?;
+        let mut answer = when.head(id);
         let day = when.as_of.map_or(Interval { earliest: None, latest: None }, Interval::day);
         let in_force = view.in_force(&p.versions, &day);
         let rulings: Vec<Value> = view
@@ -195,7 +200,7 @@ pub async fn processing(
             })
             .collect();
         let decisions: Vec<Value> =
-            view.decisions_on(p).filter_map(|d| decision_json(&when, view, d)).collect();
+            view.decisions_on(p).filter_map(|d| decision_json(when, view, d)).collect();
         for (name, value) in [
             ("position", json!(p.first)),
             ("controller", json!(p.controller)),
@@ -214,15 +219,15 @@ pub async fn processing(
             ("agreements", when.count(view, &p.agreements).into()),
             ("objections", when.count(view, &p.objections).into()),
             ("uses", when.count(view, &p.uses).into()),
-            ("about", about(&when, view, StreamType::Processing, &id)),
-            ("generalisation", obstacles(&when, view, StreamType::Processing, &id)),
+            ("about", about(when, view, StreamType::Processing, id)),
+            ("generalisation", obstacles(when, view, StreamType::Processing, id)),
         ] {
             answer.insert(name.to_owned(), value);
         }
         Some(Value::Object(answer))
     });
-    let answer = answer.ok_or_else(|| nothing("processings", &id))?;
-    with_bodies(&app, answer).await.map(Json)
+    let answer = answer.ok_or_else(|| nothing("processings", id))?;
+    with_bodies(app, answer).await
 }
 
 /// What was filed about something.
@@ -266,14 +271,19 @@ pub async fn decision(
 ) -> Result<Json<Value>, Problem> {
     params.only(ONE)?;
     let when = When::read(&app, &params).await?;
+    decision_at(&app, &id, &when).await.map(Json)
+}
+
+/// The register's answer about one decision.
+pub async fn decision_at(app: &Shared, id: &str, when: &When) -> Result<Value, Problem> {
     let found = app.ledger.with_register(|register| {
         let view = register.view(when.size);
-        let answer = decision_json(&when, view, view.decision(&id)?)?;
-        Some((answer, about(&when, view, StreamType::Decision, &id)))
+        let answer = decision_json(when, view, view.decision(id)?)?;
+        Some((answer, about(when, view, StreamType::Decision, id)))
     });
-    let (mut answer, about) = found.ok_or_else(|| nothing("decisions", &id))?;
-    answer["about"] = with_bodies(&app, about).await?;
-    Ok(Json(answer))
+    let (mut answer, about) = found.ok_or_else(|| nothing("decisions", id))?;
+    answer["about"] = with_bodies(app, about).await?;
+    Ok(answer)
 }
 
 fn decision_json(when: &When, view: View<'_>, decision: &Decision) -> Option<Value> {
@@ -331,7 +341,7 @@ fn decision_json(when: &When, view: View<'_>, decision: &Decision) -> Option<Val
 
 /// The outcome of the whole: that of all purposes if they agree, `PARTIAL` if they do not,
 /// nothing if no outcome is recorded.
-fn overall<'a>(codes: &[&'a str]) -> Option<&'a str> {
+pub fn overall<'a>(codes: &[&'a str]) -> Option<&'a str> {
     let first = codes.first()?;
     Some(if codes.iter().all(|c| c == first) { first } else { "PARTIAL" })
 }
@@ -382,10 +392,15 @@ pub async fn experiment(
 ) -> Result<Json<Value>, Problem> {
     params.only(ONE)?;
     let when = When::read(&app, &params).await?;
+    experiment_at(&app, &id, &when).await.map(Json)
+}
+
+/// The register's answer about one experiment.
+pub async fn experiment_at(app: &Shared, id: &str, when: &When) -> Result<Value, Problem> {
     let answer = app.ledger.with_register(|register| {
         let view = register.view(when.size);
-        let e = view.experiment(&id)?;
-        let mut answer = when.head(&id);
+        let e = view.experiment(id)?;
+        let mut answer = when.head(id);
         let sites: Vec<Value> = view
             .known(&e.sites)
             .iter()
@@ -408,15 +423,15 @@ pub async fn experiment(
             ("expansions", when.facts(view, &e.expansions)),
             ("evaluations", when.facts(view, &e.evaluations)),
             ("ends", when.facts(view, &e.ends)),
-            ("about", about(&when, view, StreamType::Experiment, &id)),
-            ("generalisation", obstacles(&when, view, StreamType::Experiment, &id)),
+            ("about", about(when, view, StreamType::Experiment, id)),
+            ("generalisation", obstacles(when, view, StreamType::Experiment, id)),
         ] {
             answer.insert(name.to_owned(), value);
         }
         Some(Value::Object(answer))
     });
-    let answer = answer.ok_or_else(|| nothing("experiments", &id))?;
-    with_bodies(&app, answer).await.map(Json)
+    let answer = answer.ok_or_else(|| nothing("experiments", id))?;
+    with_bodies(app, answer).await
 }
 
 pub async fn parties(State(app): State<Shared>, params: Params) -> Result<Json<Value>, Problem> {
@@ -437,14 +452,19 @@ pub async fn party(
 ) -> Result<Json<Value>, Problem> {
     params.only(ONE)?;
     let when = When::read(&app, &params).await?;
+    party_at(&app, &id, &when).await.map(Json)
+}
+
+/// The register's answer about one party.
+pub async fn party_at(app: &Shared, id: &str, when: &When) -> Result<Value, Problem> {
     let answer = app.ledger.with_register(|register| {
         let view = register.view(when.size);
-        let mut answer = party_json(&when, &id, view.party(&id)?);
-        answer["about"] = about(&when, view, StreamType::Party, &id);
+        let mut answer = party_json(when, id, view.party(id)?);
+        answer["about"] = about(when, view, StreamType::Party, id);
         Some(answer)
     });
-    let answer = answer.ok_or_else(|| nothing("parties", &id))?;
-    with_bodies(&app, answer).await.map(Json)
+    let answer = answer.ok_or_else(|| nothing("parties", id))?;
+    with_bodies(app, answer).await
 }
 
 fn party_json(when: &When, id: &str, party: &Party) -> Value {

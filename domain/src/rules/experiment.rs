@@ -105,7 +105,7 @@ pub static RULES: &[Rule] = &[
 ];
 
 /// The last launch known.
-fn launch<'a>(q: &Question<'a>) -> Option<(&'a Experiment, &'a Fact<LaunchExperiment>)> {
+pub(super) fn launch<'a>(q: &Question<'a>) -> Option<(&'a Experiment, &'a Fact<LaunchExperiment>)> {
     let (_, experiment) = q.experiment?;
     Some((experiment, q.view.known(&experiment.launches).last()?))
 }

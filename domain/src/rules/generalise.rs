@@ -57,6 +57,7 @@ pub fn obstacles(
             evidence,
             positions,
             rests_on: Vec::new(),
+            cells: Vec::new(),
             source: requirement.source.to_owned(),
         });
     };

@@ -7,13 +7,18 @@
 //!
 //! Source of the conclusion: `conclude`, in the order the house decided (ADR 0004).
 
+pub mod again;
 pub mod experiment;
 pub mod formality;
 pub mod generalise;
 pub mod information;
 pub mod purpose;
 pub mod regime;
+pub mod statistics;
 pub mod time;
+pub mod touch;
+
+use std::cell::OnceCell;
 
 use crate::body::{
     Access, Declaration, FileFormality, PurposeOutcome, RecordRuling, RecordStatement,
@@ -22,9 +27,10 @@ use crate::body::{
 use crate::date::{Certainty, Interval, LegalDate, Timestamp};
 use crate::kind::StreamType;
 use crate::register::{AboutView, Decision, Experiment, Fact, InForce, Processing, View, in_force};
-use crate::verdict::{Evidence, Finding, Outcome, Severity, Verdict};
+use crate::verdict::{Evidence, Finding, Involved, Outcome, Severity, Verdict};
 use crate::vocabulary::RuleCode;
 use regime::{Regime, ToCheck};
+use statistics::{Statistics, Thresholds};
 
 /// One rule of the rulebook.
 pub struct Rule {
@@ -55,6 +61,7 @@ pub enum Group {
     Experiment,
     Information,
     Time,
+    Statistics,
 }
 
 /// Regimes in which a rule that follows from all of them runs.
@@ -70,21 +77,32 @@ pub struct Rulebook {
     pub rules: &'static [&'static [Rule]],
     /// Whether a covered verdict states its term, `Verdict::valid_until` (ADR 0024).
     pub states_term: bool,
+    pub thresholds: &'static Thresholds,
 }
 
-/// The first rules. Their verdicts state no term: it stood in the receipt alone, where
-/// nothing signed it.
+/// The first rules: before disclosures to one employer were held against each other. Their
+/// verdicts state no term: it stood in the receipt alone, where nothing signed it.
 pub static FIRST: Rulebook = Rulebook {
     version: "2026-11-21",
     rules: &[formality::RULES, purpose::RULES, experiment::RULES, information::RULES, time::RULES],
     states_term: false,
+    thresholds: &statistics::THRESHOLDS,
 };
 
 /// The current rules.
 pub static CURRENT: Rulebook = Rulebook {
     version: "2026-11-25",
-    rules: &[formality::RULES, purpose::RULES, experiment::RULES, information::RULES, time::RULES],
+    rules: &[
+        formality::RULES,
+        purpose::RULES,
+        experiment::RULES,
+        information::RULES,
+        time::RULES,
+        // After `DATE-UNCERTAIN`, which reads what those before it left open.
+        statistics::RULES,
+    ],
     states_term: true,
+    thresholds: &statistics::THRESHOLDS,
 };
 
 /// Every version this build can judge by, in the order they came into force. A ledger is
@@ -143,11 +161,13 @@ pub struct Question<'a> {
     /// What else was filed about the processing, and about the experiment.
     pub about_processing: AboutView<'a>,
     pub about_experiment: Option<AboutView<'a>>,
+    pub thresholds: &'static Thresholds,
+    statistics: OnceCell<Option<Statistics<'a>>>,
 }
 
 impl<'a> Question<'a> {
     /// `None` when the processing is not in the register at that size.
-    pub fn new(case: &Case<'a>, view: View<'a>) -> Option<Self> {
+    pub fn new(rulebook: &Rulebook, case: &Case<'a>, view: View<'a>) -> Option<Self> {
         let processing = view.processing(&case.access.processing)?;
         let versions = view.known(&processing.versions);
         let formal = in_force(versions.iter().filter(|v| v.formal), &case.days);
@@ -185,7 +205,14 @@ impl<'a> Question<'a> {
             statements: statements.iter().flatten().flat_map(AboutView::statements).collect(),
             about_processing,
             about_experiment,
+            thresholds: rulebook.thresholds,
+            statistics: OnceCell::new(),
         })
+    }
+
+    /// What the disclosure of a group says of persons; `None` if it shows no cell.
+    pub fn statistics(&self) -> Option<&Statistics<'a>> {
+        self.statistics.get_or_init(|| Statistics::of(self, self.thresholds)).as_ref()
     }
 
     pub fn position(&self) -> Option<u64> {
@@ -312,6 +339,7 @@ pub struct Fired {
     evidence: Evidence,
     positions: Vec<u64>,
     rests_on: Vec<String>,
+    cells: Vec<Involved>,
     severity: Option<Severity>,
     dated: bool,
 }
@@ -320,7 +348,14 @@ impl Fired {
     fn new(evidence: Evidence, mut positions: Vec<u64>) -> Self {
         positions.sort_unstable();
         positions.dedup();
-        Self { evidence, positions, rests_on: Vec::new(), severity: None, dated: false }
+        Self {
+            evidence,
+            positions,
+            rests_on: Vec::new(),
+            cells: Vec::new(),
+            severity: None,
+            dated: false,
+        }
     }
 
     pub fn contradicted(positions: Vec<u64>) -> Self {
@@ -353,6 +388,12 @@ impl Fired {
         self.rests_on = digests;
         self
     }
+
+    /// Cells, published or derived, that it is about.
+    pub fn involving(mut self, cells: Vec<Involved>) -> Self {
+        self.cells = cells;
+        self
+    }
 }
 
 impl Findings {
@@ -367,6 +408,7 @@ impl Findings {
                 evidence: fired.evidence,
                 positions: fired.positions,
                 rests_on: fired.rests_on,
+                cells: fired.cells,
                 source: rule.source.to_owned(),
             },
             fired.dated,
@@ -409,6 +451,7 @@ impl Findings {
 }
 
 /// A verdict, and the rules that a missing disclosure left undecided.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
     pub verdict: Verdict,
     pub undecided: Vec<RuleCode>,
@@ -416,7 +459,7 @@ pub struct Judgement {
 
 /// Judges an access before the register as known at `view`. `None`: no such processing.
 pub fn judge(rulebook: &Rulebook, case: &Case<'_>, view: View<'_>) -> Option<Judgement> {
-    let question = Question::new(case, view)?;
+    let question = Question::new(rulebook, case, view)?;
     let mut findings = Findings::default();
     for rule in rulebook.rules().filter(|r| r.regimes.contains(&question.regime)) {
         findings.current = Some(rule);
@@ -467,7 +510,7 @@ pub fn conclude(rulebook: &Rulebook, findings: &[Finding]) -> Outcome {
 ///
 /// For entries whose rulebook states no term; later ones have it in their verdict.
 pub fn valid_until(case: &Case<'_>, view: View<'_>) -> Option<LegalDate> {
-    term(&Question::new(case, view)?)
+    term(&Question::new(&CURRENT, case, view)?)
 }
 
 /// The earliest term of the decision and of the experiment that an access rests on.

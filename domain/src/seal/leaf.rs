@@ -51,7 +51,7 @@ pub struct PendingEntry<'a> {
 impl PendingEntry<'_> {
     /// The leaf's canonical bytes. Errors: `leaf-too-large` past [`MAX_LEAF_BYTES`].
     pub fn write_leaf(&self) -> Result<Vec<u8>, Refusal> {
-        let mut out = Vec::with_capacity(1024);
+        let mut out = Vec::with_capacity(1536);
         out.extend_from_slice(b"{\"event\":");
         self.event.write_canonical(&mut out);
         out.extend_from_slice(b",\"filing\":");

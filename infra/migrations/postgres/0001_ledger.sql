@@ -38,6 +38,11 @@ CREATE UNIQUE INDEX entries_by_stream ON entries (stream_type, stream_id, stream
 -- Start-up folds everything that is not of an access stream; accesses outnumber the rest.
 CREATE INDEX entries_of_register ON entries (position) WHERE stream_type <> 'access';
 
+-- And, among accesses, what was disclosed about groups of persons: what is disclosed next is
+-- held against it. The same condition as `EntryRow::discloses_group`.
+CREATE INDEX entries_about_groups ON entries (position)
+WHERE stream_type = 'access' AND event_type <> 'AccessDenied' AND strpos(leaf, '"cohort":{') > 0;
+
 CREATE TABLE filings (
     first_position bigint  PRIMARY KEY,
     items          integer NOT NULL,

@@ -7,7 +7,8 @@ CREATE TABLE progress (
     id     INTEGER PRIMARY KEY CHECK (id = 1),
     origin TEXT    NOT NULL,
     size   INTEGER NOT NULL, -- entries applied
-    link   BLOB    NOT NULL
+    link   BLOB    NOT NULL,
+    rules  TEXT    NOT NULL  -- version of the rules that judged what stands now
 ) STRICT;
 
 -- The words by which entries are found, each with the number of entries that have it. Rows
@@ -62,18 +63,45 @@ CREATE TABLE accesses (
     regime      INTEGER NOT NULL,
     categories  TEXT    NOT NULL, -- ids between commas: `,3,17,`
     bases       TEXT    NOT NULL,
-    contested   INTEGER           -- position of the first contestation
+    contested   INTEGER,          -- position of the first contestation
+    cited       INTEGER,          -- what it cites as its basis
+    forgotten   INTEGER NOT NULL, -- 1: about an individual whose reference was erased
+    cohort      INTEGER NOT NULL, -- 1: about a group
+    now_outcome INTEGER NOT NULL, -- of the verdict as known at `progress.size`
+    now_since   INTEGER NOT NULL, -- position of the entry since which that is the answer
+    now_verdict TEXT,             -- that verdict, as JSON; NULL = as recorded
+    changed_by  TEXT              -- positions between commas; NULL = none
 ) STRICT;
 
--- Findings of the verdicts recorded.
+-- Accesses that an entry may touch, by what it is about. The last day is in the index: a
+-- fact says nothing of accesses before it.
+CREATE INDEX accesses_by_scope
+    ON accesses (processing, purpose, ifnull(latest, 9223372036854775807));
+CREATE INDEX accesses_by_experiment ON accesses (experiment) WHERE experiment IS NOT NULL;
+CREATE INDEX accesses_by_cited ON accesses (cited) WHERE cited IS NOT NULL;
+CREATE INDEX accesses_forgotten ON accesses (processing) WHERE forgotten = 1;
+CREATE INDEX accesses_of_groups ON accesses (cohort) WHERE cohort = 1;
+CREATE INDEX accesses_by_now ON accesses (now_outcome);
+
+-- Every finding an access has had, from the entry that brought it to the one that took it
+-- away. Those of the verdict recorded come first, in its order.
 CREATE TABLE findings (
-    position INTEGER NOT NULL,
-    ordinal  INTEGER NOT NULL, -- its place in the verdict, from 0
-    code     INTEGER NOT NULL,
-    severity INTEGER NOT NULL,
-    evidence INTEGER NOT NULL,
+    position      INTEGER NOT NULL,
+    ordinal       INTEGER NOT NULL, -- from 0; never given to another finding of the access
+    code          INTEGER NOT NULL,
+    severity      INTEGER NOT NULL, -- as it stands, or as it stood last
+    evidence      INTEGER NOT NULL,
+    positions     TEXT    NOT NULL, -- of the entries it rests on, between commas
+    since         INTEGER NOT NULL, -- position of the entry since which it stands so
+    until         INTEGER,          -- … of the entry that took it away; NULL = it stands
+    then_severity INTEGER,          -- as recorded; NULL = not found then
+    then_evidence INTEGER,
     PRIMARY KEY (position, ordinal)
 ) STRICT, WITHOUT ROWID;
+
+-- Findings that a later entry brought, changed or took away.
+CREATE INDEX findings_changed ON findings (ifnull(until, since))
+    WHERE ifnull(until, since) > position;
 
 -- Who an access is about. Rows go when their disclosure is erased.
 CREATE TABLE subjects (

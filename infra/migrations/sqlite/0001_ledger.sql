@@ -29,6 +29,12 @@ CREATE UNIQUE INDEX entries_by_stream ON entries (stream_type, stream_id, stream
 -- Start-up folds everything that is not of an access stream; accesses outnumber the rest.
 CREATE INDEX entries_of_register ON entries (position) WHERE stream_type <> 'access';
 
+-- And, among accesses, what was disclosed about groups of persons: what is disclosed next is
+-- held against it. The same condition as `EntryRow::discloses_group`.
+CREATE INDEX entries_about_groups ON entries (position)
+WHERE stream_type = 'access' AND event_type <> 'AccessDenied'
+AND instr(leaf, '"cohort":{') > 0;
+
 -- Filings by their first position, which an entry gives (`position - item`): rows arrive in
 -- order. Finding one by author and jti goes through `filing_keys`.
 CREATE TABLE filings (
@@ -76,10 +82,11 @@ BEGIN SELECT RAISE(ABORT, 'an entry is never changed'); END;
 CREATE TRIGGER entries_are_never_removed BEFORE DELETE ON entries
 BEGIN SELECT RAISE(ABORT, 'an entry is never removed'); END;
 
--- Also stops INSERT OR REPLACE, which removes rows without firing the trigger above.
+-- Also stops INSERT OR REPLACE, which removes rows without firing the trigger above. It rolls
+-- back rather than aborts: SQLite then keeps no copy of each page for undoing one statement.
 CREATE TRIGGER entries_are_only_appended BEFORE INSERT ON entries
 WHEN NEW.position <> (SELECT coalesce(max(position) + 1, 0) FROM entries)
-BEGIN SELECT RAISE(ABORT, 'an entry is only appended, at the next position'); END;
+BEGIN SELECT RAISE(ROLLBACK, 'an entry is only appended, at the next position'); END;
 
 CREATE TRIGGER filings_are_never_changed BEFORE UPDATE ON filings
 BEGIN SELECT RAISE(ABORT, 'a filing is never changed'); END;
@@ -89,7 +96,7 @@ BEGIN SELECT RAISE(ABORT, 'a filing is never removed'); END;
 
 CREATE TRIGGER filings_are_only_appended BEFORE INSERT ON filings
 WHEN NEW.first_position <= (SELECT coalesce(max(first_position), -1) FROM filings)
-BEGIN SELECT RAISE(ABORT, 'a filing is only appended, after the last'); END;
+BEGIN SELECT RAISE(ROLLBACK, 'a filing is only appended, after the last'); END;
 
 CREATE TRIGGER disclosures_are_never_changed BEFORE UPDATE ON disclosures
 BEGIN SELECT RAISE(ABORT, 'a disclosure is erased or kept, never changed'); END;

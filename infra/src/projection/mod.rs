@@ -4,10 +4,10 @@
 //! own beside the ledger, computed from the entries and from nothing else, so it is
 //! disposable: of another schema, of another ledger, or damaged, it is dropped and filled
 //! again. Behind the ledger by its lag, never ahead. Who may read what is not decided here
-//! (`visible_to` is what the caller says); neither is what a verdict would be today
-//! (`now_verdict` computes it, nothing stores it).
+//! (`visible_to` is what the caller says). Beside the verdict recorded stands the one as known
+//! now, kept up to date by judging again the accesses that an entry touches (`again.rs`).
 
-mod now;
+mod again;
 mod query;
 mod read;
 #[cfg(test)]
@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use greffe_domain::encoding::Hash32;
 use greffe_domain::register::Register;
+use greffe_domain::rules::CURRENT;
 use greffe_domain::seal::{Position, TreeSize};
 use rusqlite::Connection;
 use tokio::sync::watch;
@@ -28,14 +29,15 @@ use tokio::sync::watch;
 use crate::ledger::Ledger;
 use crate::store::sqlite::fault;
 use crate::store::{DisclosureRow, EntryRow, Fault, FaultKind, Store};
+use again::Source;
 use read::{ReadEntry, read_entries};
 use words::Words;
-use write::{Progress, read_progress, write_batch};
+use write::{Progress, WriteError, read_progress, write_batch};
 
-pub use now::{NowVerdict, now_verdict};
+pub use again::Rows;
 pub use query::{
-    AccessFilter, AccessRow, AuditFilter, AuditRow, FindingFilter, FindingRow, MAX_PAGE, Page,
-    RowFinding, Stats,
+    AccessFilter, AccessRow, AuditFilter, AuditRow, FindingFilter, FindingRow, MAX_PAGE, Moment,
+    Now, Page, RowFinding, Stats,
 };
 
 /// The projections' file in a ledger's data directory.
@@ -43,7 +45,7 @@ pub const PROJECTIONS_FILE: &str = "projections.db";
 
 const MIGRATION: &str = include_str!("../../migrations/projection/0001_projection.sql");
 /// Number of the schema, the file's `user_version`. Any other one is dropped.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 /// Entries of one transaction: references are random, and the more of them one transaction
 /// holds, the less often each page of their index is written.
@@ -165,8 +167,7 @@ impl Projections {
         while let Some(last) = entries.last() {
             // The next batch is read while this one is written.
             let next = last.position + 1;
-            let (written, read) =
-                tokio::join!(self.write(ledger.origin(), entries, start), read(next));
+            let (written, read) = tokio::join!(self.write(ledger, entries, start), read(next));
             written?;
             entries = read?;
         }
@@ -176,21 +177,33 @@ impl Projections {
     /// Writes a batch on a blocking thread.
     async fn write(
         self: &Arc<Self>,
-        origin: &str,
+        ledger: &Ledger,
         entries: Vec<ReadEntry>,
         read_from: u64,
     ) -> Result<(), Fault> {
-        let (this, origin) = (Arc::clone(self), origin.to_owned());
-        tokio::task::spawn_blocking(move || this.write_now(&origin, &entries, read_from))
-            .await
-            .unwrap_or_else(|e| {
-                let fault =
-                    Fault::new(FaultKind::Unavailable, "write the projections", self.shown());
-                Err(fault.because(e))
-            })
+        let (this, ledger) = (Arc::clone(self), ledger.clone());
+        let runtime = tokio::runtime::Handle::current();
+        let write = move || {
+            let store = ledger.store();
+            let source = Source {
+                register: &|ask: &mut dyn FnMut(&Register)| ledger.with_register(|r| ask(r)),
+                entries: &|positions: &[Position]| runtime.block_on(rows_at(&**store, positions)),
+            };
+            this.write_now(ledger.origin(), &entries, read_from, &source)
+        };
+        tokio::task::spawn_blocking(write).await.unwrap_or_else(|e| {
+            let fault = Fault::new(FaultKind::Unavailable, "write the projections", self.shown());
+            Err(fault.because(e))
+        })
     }
 
-    fn write_now(&self, origin: &str, entries: &[ReadEntry], read_from: u64) -> Result<(), Fault> {
+    fn write_now(
+        &self,
+        origin: &str,
+        entries: &[ReadEntry],
+        read_from: u64,
+        source: &Source<'_>,
+    ) -> Result<(), Fault> {
         let mut held = lock(&self.writer);
         // Taken out: after a failure or a panic it is opened again from what is durable.
         let Some(mut writer) = held.take() else {
@@ -206,14 +219,20 @@ impl Projections {
             "a batch starts where the projections end"
         );
         let Writer { connection, words, .. } = &mut writer;
-        write_batch(connection, words, origin, entries, read_from)
-            .map_err(|e| fault(e, "write the projections", &self.path))?;
+        write_batch(connection, words, origin, entries, read_from, source).map_err(
+            |e| match e {
+                WriteError::Sql(e) => fault(e, "write the projections", &self.path),
+                WriteError::Source(fault) => fault,
+            },
+        )?;
         if read_from > 0 && entries.iter().any(|e| !e.erased.is_empty()) {
             // The log must not keep what was erased. A reader may hold it a little longer.
             let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
         let size = last.position + 1;
-        writer.progress = Some(Progress { origin: origin.to_owned(), size, link: last.link });
+        let rules = CURRENT.version.to_owned();
+        writer.progress =
+            Some(Progress { origin: origin.to_owned(), size, link: last.link, rules });
         *held = Some(writer);
         drop(held);
         self.applied.send_replace(size);
@@ -222,17 +241,21 @@ impl Projections {
 
     /// Applies entries that are not read from a ledger: measurements and tests.
     ///
-    /// Panics unless they start where the projections end.
+    /// `earlier` gives the entries applied before, by position, when they are judged again.
+    /// Panics unless these start where the projections end.
     pub fn apply(
         &self,
         origin: &str,
         rows: Vec<EntryRow>,
         disclosures: &[DisclosureRow],
         register: &Register,
+        earlier: &dyn Fn(&[Position]) -> Result<Rows, Fault>,
     ) -> Result<(), Fault> {
         let entries = read_entries(rows, disclosures, |ask| ask(register))?;
         let read_from = entries.first().map_or(0, |e| e.position);
-        self.write_now(origin, &entries, read_from)
+        let register = |ask: &mut dyn FnMut(&Register)| ask(register);
+        let source = Source { register: &register, entries: earlier };
+        self.write_now(origin, &entries, read_from, &source)
     }
 
     /// Opens the writer again after a failure.
@@ -326,6 +349,15 @@ async fn read_batch(
     })
 }
 
+/// Entries at these positions with their disclosures.
+async fn rows_at(store: &dyn Store, positions: &[Position]) -> Result<Rows, Fault> {
+    let mut rows = Vec::with_capacity(positions.len());
+    for position in positions {
+        rows.extend(store.entry(*position).await?);
+    }
+    Ok((rows, store.disclosures_at(positions).await?))
+}
+
 async fn link_at(store: &dyn Store, position: Position) -> Result<Option<Hash32>, Fault> {
     Ok(store.entry(position).await?.map(|row| row.sealed.link))
 }
@@ -342,8 +374,14 @@ fn open_writer(path: &Path) -> Result<Writer, Fault> {
             connect(path).and_then(create).map_err(failed)?
         }
     };
-    let words = Words::load(&connection).map_err(failed)?;
     let progress = read_progress(&connection).map_err(failed)?;
+    if progress.as_ref().is_some_and(|p| p.rules != CURRENT.version) {
+        // What stands now was judged by other rules.
+        drop(connection);
+        remove(path)?;
+        return open_writer(path);
+    }
+    let words = Words::load(&connection).map_err(failed)?;
     Ok(Writer { connection, words, progress })
 }
 

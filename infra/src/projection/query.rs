@@ -8,13 +8,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use greffe_domain::date::{Interval, LegalDate, Timestamp};
+use greffe_domain::rules::again::State;
 use greffe_domain::seal::TreeSize;
 use greffe_domain::subject::SubjectRef;
+use greffe_domain::verdict::Verdict;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::Serialize;
 
 use super::Projections;
+use super::again::{read_verdict, unlisted};
 use super::words::Facet;
 use super::write::{day_number, int, subject_key};
 use crate::store::Fault;
@@ -41,6 +44,8 @@ pub struct AccessFilter {
     pub verdict: Option<String>,
     /// Code of a finding recorded then.
     pub finding: Option<String>,
+    /// Outcome as known now.
+    pub now: Option<String>,
     /// Accesses that may have happened on this day or later.
     pub from: Option<LegalDate>,
     /// … on this day or earlier.
@@ -99,30 +104,66 @@ pub struct AccessRow {
     pub findings: Vec<RowFinding>,
     /// Position of the first contestation known.
     pub contested: Option<u64>,
+    pub now: Now,
 }
 
-/// Which findings of the verdicts recorded.
+/// What stands of an access, whatever `known_at` asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Now {
+    pub outcome: String,
+    /// The verdict as known at `size`; `None` = the one recorded.
+    pub verdict: Option<Verdict>,
+    /// Position of the entry since which that is the answer: the last of `changed_by`, or
+    /// the access itself.
+    pub since: u64,
+    /// Positions of the entries that changed the answer, ascending.
+    pub changed_by: Vec<u64>,
+    /// Tree size at which it is known.
+    pub size: u64,
+}
+
+/// Which findings, of those recorded and of those found since.
 #[derive(Debug, Clone, Default)]
 pub struct FindingFilter {
     pub code: Option<String>,
     /// Party of the access: that filed, disclosed or received.
     pub party: Option<String>,
-    /// Recorded at this time or later.
+    pub state: Option<State>,
+    /// Found, changed or closed at this time or later.
     pub since: Option<Timestamp>,
     pub visible_to: Option<String>,
     pub cursor: Option<u64>,
     pub limit: usize,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A place in the ledger, and when that was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Moment {
+    pub position: u64,
+    pub time: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FindingRow {
     /// Of the access.
     pub position: u64,
-    /// Its place in the verdict, from 0.
+    /// Its place among the findings of the access, from 0.
     pub ordinal: u64,
     pub code: String,
+    /// As it stands, or as it stood last.
     pub severity: String,
     pub evidence: String,
+    /// Entries it rests on, ascending.
+    pub positions: Vec<u64>,
+    pub state: State,
+    /// The entry since which it has stood so.
+    pub since: Moment,
+    /// The entry that took it away.
+    pub until: Option<Moment>,
+    /// The entry that made its state what it is; `None`: the rules changed, no entry did.
+    pub cause: Option<u64>,
+    /// Severity and evidence as recorded; `None` if it was not found then.
+    pub then: Option<(String, String)>,
     pub recipient: String,
     pub discloser: Option<String>,
     pub processing: String,
@@ -188,7 +229,7 @@ impl Projections {
         Ok(page.items.into_iter().find(|row| row.position == position))
     }
 
-    /// Findings of the verdicts recorded, oldest first.
+    /// Findings, those of the oldest access first.
     pub async fn findings(
         self: &Arc<Self>,
         filter: FindingFilter,
@@ -213,7 +254,7 @@ struct Asked {
 }
 
 /// A query being written: where positions come from, and what rows must satisfy.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Query {
     /// Id and length of the shortest list.
     shortest: Option<(i64, i64)>,
@@ -351,7 +392,8 @@ const PARTY_OF_ACCESS: &str = "# IN (a.iss, a.recipient, ifnull(a.discloser, 0))
 
 const ACCESS_COLUMNS: &str = "a.position, a.earliest, a.latest, a.recorded, a.event_type, a.iss, \
      a.recipient, a.role, a.site, a.siret, a.discloser, a.processing, a.experiment, a.purpose, \
-     a.categories, a.bases, a.outcome, a.regime, a.contested";
+     a.categories, a.bases, a.outcome, a.regime, a.contested, a.now_outcome, a.now_since, \
+     a.now_verdict, a.changed_by";
 
 fn accesses(c: &Connection, filter: &AccessFilter) -> rusqlite::Result<Page<AccessRow>> {
     let mut query = Query::default();
@@ -365,7 +407,8 @@ fn accesses(c: &Connection, filter: &AccessFilter) -> rusqlite::Result<Page<Acce
         (
             &filter.finding,
             Facet::Finding,
-            "EXISTS (SELECT 1 FROM findings f WHERE f.position = a.position AND f.code = #)",
+            "EXISTS (SELECT 1 FROM findings f WHERE f.position = a.position AND f.code = # \
+             AND f.then_severity IS NOT NULL)",
         ),
     ] {
         let Some(text) = text else { continue };
@@ -391,6 +434,14 @@ fn accesses(c: &Connection, filter: &AccessFilter) -> rusqlite::Result<Page<Acce
     }
     let cursor = filter.cursor.unwrap_or(0);
     query.such_that("a.position >= #", int(cursor));
+    let now = match &filter.now {
+        None => None,
+        Some(outcome) => {
+            let Some(asked) = word(c, Facet::Outcome, outcome)? else { return Ok(none()) };
+            query.such_that("a.now_outcome = #", asked.id);
+            Some(asked.id)
+        }
+    };
     let source = match &filter.subject {
         Some(SubjectRef(reference)) => {
             let key = query.bind(subject_key(reference));
@@ -401,7 +452,13 @@ fn accesses(c: &Connection, filter: &AccessFilter) -> rusqlite::Result<Page<Acce
                  AND reference = {reference} AND position >= {from} ORDER BY position)"
             ))
         }
-        None => query.positions(cursor),
+        None => query.positions(cursor).or_else(|| {
+            let (now, from) = (query.bind(now?), query.bind(int(cursor)));
+            Some(format!(
+                "(SELECT position FROM accesses WHERE now_outcome = {now} \
+                 AND position >= {from} ORDER BY position)"
+            ))
+        }),
     };
     let source = match source {
         Some(positions) => {
@@ -417,11 +474,12 @@ fn accesses(c: &Connection, filter: &AccessFilter) -> rusqlite::Result<Page<Acce
         limit + 1
     );
     let mut texts = Texts::new(c);
+    let size = size(c)?;
     let mut statement = c.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(&query.values))?;
     let mut items = Vec::new();
     while let Some(row) = rows.next()? {
-        items.push(access_row(row, &mut texts, filter.known_at)?);
+        items.push(access_row(row, &mut texts, filter.known_at, size)?);
     }
     let mut page = page(items, limit, |row| row.position);
     for item in &mut page.items {
@@ -434,6 +492,7 @@ fn access_row(
     row: &Row<'_>,
     texts: &mut Texts<'_>,
     known_at: Option<TreeSize>,
+    size: u64,
 ) -> rusqlite::Result<AccessRow> {
     let contested: Option<i64> = row.get(18)?;
     Ok(AccessRow {
@@ -458,6 +517,18 @@ fn access_row(
         contested: contested
             .and_then(|p| u64::try_from(p).ok())
             .filter(|p| known_at.is_none_or(|size| *p < size.0)),
+        now: Now {
+            outcome: texts.column(row, 19)?,
+            since: unsigned(row, 20)?,
+            verdict: row
+                .get_ref(21)?
+                .as_str_or_null()?
+                .map(read_verdict)
+                .transpose()?
+                .map(|verdict| Verdict { judged_at: size, ..verdict }),
+            changed_by: row.get_ref(22)?.as_str_or_null()?.map(unlisted).unwrap_or_default(),
+            size,
+        },
     })
 }
 
@@ -467,7 +538,8 @@ fn findings_of(
     position: u64,
 ) -> rusqlite::Result<Vec<RowFinding>> {
     let mut statement = c.prepare_cached(
-        "SELECT code, severity, evidence FROM findings WHERE position = ?1 ORDER BY ordinal",
+        "SELECT code, then_severity, then_evidence FROM findings \
+         WHERE position = ?1 AND then_severity IS NOT NULL ORDER BY ordinal",
     )?;
     let mut rows = statement.query([int(position)])?;
     let mut found = Vec::new();
@@ -492,29 +564,76 @@ fn findings(c: &Connection, filter: &FindingFilter) -> rusqlite::Result<Page<Fin
         let Some(asked) = word(c, facet, text)? else { return Ok(none()) };
         query.listed(&asked, condition);
     }
+    if let Some(state) = filter.state {
+        const AS_RECORDED: &str = "f.since = f.position AND f.then_severity IS f.severity \
+             AND f.then_evidence IS f.evidence";
+        query.conditions.push(match state {
+            State::Open => format!("f.until IS NULL AND {AS_RECORDED}"),
+            State::Changed => format!("f.until IS NULL AND NOT ({AS_RECORDED})"),
+            State::Closed => "f.until IS NOT NULL".to_owned(),
+        });
+    }
+    let limit = limit_of(filter.limit);
     let cursor = filter.cursor.unwrap_or(0);
-    let (position, ordinal) = (cursor / FINDINGS_PER_ACCESS, cursor % FINDINGS_PER_ACCESS);
-    let since = match filter.since {
-        Some(since) => first_recorded_from(c, since)?,
-        None => 0,
-    };
-    let from = position.max(since);
+    let mut items = Vec::new();
+    let mut from = cursor;
+    if let Some(since) = filter.since {
+        // Of accesses recorded before, those that an entry changed since. They are few, and
+        // come first: their positions are lower.
+        let first = first_recorded_from(c, since)?;
+        let changed = int(first);
+        if cursor / FINDINGS_PER_ACCESS < first {
+            items = findings_from(c, query.clone(), cursor, limit, Some(changed))?;
+            from = first * FINDINGS_PER_ACCESS;
+        }
+    }
+    if items.len() <= limit {
+        let more = limit - items.len();
+        items.extend(findings_from(c, query, from, more, None)?);
+    }
+    Ok(page(items, limit, |row| row.position * FINDINGS_PER_ACCESS + row.ordinal))
+}
+
+/// One finding more than `limit` from a cursor on. `changed`: only those on accesses before
+/// that position which an entry from it on brought, changed or closed.
+fn findings_from(
+    c: &Connection,
+    mut query: Query,
+    cursor: u64,
+    limit: usize,
+    changed: Option<i64>,
+) -> rusqlite::Result<Vec<FindingRow>> {
+    let (from, ordinal) = (cursor / FINDINGS_PER_ACCESS, cursor % FINDINGS_PER_ACCESS);
     query.such_that("f.position >= #", int(from));
     if ordinal > 0 {
-        let at = query.bind(int(position));
+        let at = query.bind(int(from));
         query.such_that(&format!("(f.position > {at} OR f.ordinal >= #)"), int(ordinal));
     }
-    let (source, order) = match query.positions(from) {
+    let source = match changed {
+        Some(first) => {
+            query.such_that("ifnull(f.until, f.since) >= #", first);
+            let first = query.bind(first);
+            Some(format!(
+                "(SELECT DISTINCT position FROM findings INDEXED BY findings_changed \
+                 WHERE ifnull(until, since) > position AND ifnull(until, since) >= {first} \
+                 AND position < {first} ORDER BY position)"
+            ))
+        }
+        None => query.positions(from),
+    };
+    let (source, order) = match source {
         Some(positions) => (
             format!("{positions} p CROSS JOIN findings f ON f.position = p.position"),
             "p.position, f.ordinal",
         ),
         None => ("findings f".to_owned(), "f.position, f.ordinal"),
     };
-    let limit = limit_of(filter.limit);
     let sql = format!(
         "SELECT f.position, f.ordinal, f.code, f.severity, f.evidence, a.recipient, a.discloser, \
-         a.processing, a.recorded FROM {source} CROSS JOIN accesses a ON a.position = f.position \
+         a.processing, a.recorded, f.positions, f.since, f.until, f.then_severity, \
+         f.then_evidence, (SELECT recorded FROM entries WHERE position = f.since), \
+         (SELECT recorded FROM entries WHERE position = f.until) \
+         FROM {source} CROSS JOIN accesses a ON a.position = f.position \
          WHERE {} ORDER BY {order} LIMIT {}",
         query.conditions(),
         limit + 1
@@ -524,19 +643,46 @@ fn findings(c: &Connection, filter: &FindingFilter) -> rusqlite::Result<Page<Fin
     let mut rows = statement.query(params_from_iter(&query.values))?;
     let mut items = Vec::new();
     while let Some(row) = rows.next()? {
-        items.push(FindingRow {
-            position: unsigned(row, 0)?,
-            ordinal: unsigned(row, 1)?,
-            code: texts.column(row, 2)?,
-            severity: texts.column(row, 3)?,
-            evidence: texts.column(row, 4)?,
-            recipient: texts.column(row, 5)?,
-            discloser: texts.optional(row, 6)?,
-            processing: texts.column(row, 7)?,
-            recorded: Timestamp::from_micros(row.get(8)?),
-        });
+        items.push(finding_row(row, &mut texts)?);
     }
-    Ok(page(items, limit, |row| row.position * FINDINGS_PER_ACCESS + row.ordinal))
+    Ok(items)
+}
+
+fn finding_row(row: &Row<'_>, texts: &mut Texts<'_>) -> rusqlite::Result<FindingRow> {
+    let position = unsigned(row, 0)?;
+    let (severity, evidence) = (texts.column(row, 3)?, texts.column(row, 4)?);
+    let then = texts.optional(row, 12)?.zip(texts.optional(row, 13)?);
+    let moment = |position, time| Moment { position, time: Timestamp::from_micros(time) };
+    let since = moment(unsigned(row, 10)?, row.get(14)?);
+    let until = match row.get::<_, Option<i64>>(11)? {
+        None => None,
+        Some(_) => Some(moment(unsigned(row, 11)?, row.get(15)?)),
+    };
+    let as_recorded = since.position == position
+        && then.as_ref().is_some_and(|(s, e)| *s == severity && *e == evidence);
+    let state = match until {
+        Some(_) => State::Closed,
+        None if as_recorded => State::Open,
+        None => State::Changed,
+    };
+    let by = until.unwrap_or(since).position;
+    Ok(FindingRow {
+        position,
+        ordinal: unsigned(row, 1)?,
+        code: texts.column(row, 2)?,
+        severity,
+        evidence,
+        positions: unlisted(row.get_ref(9)?.as_str()?),
+        state,
+        since,
+        until,
+        cause: (by != position || state == State::Open).then_some(by),
+        then,
+        recipient: texts.column(row, 5)?,
+        discloser: texts.optional(row, 6)?,
+        processing: texts.column(row, 7)?,
+        recorded: Timestamp::from_micros(row.get(8)?),
+    })
 }
 
 /// Position of the first entry recorded at a time or later; how many there are if none is.

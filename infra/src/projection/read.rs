@@ -10,6 +10,8 @@ use greffe_domain::encoding::{Hash32, base64url_decode};
 use greffe_domain::event::{Event, Filed};
 use greffe_domain::kind::EventType;
 use greffe_domain::register::{Register, View};
+use greffe_domain::rules::CURRENT;
+use greffe_domain::rules::touch::{Scope, touched};
 use greffe_domain::sdjwt::Disclosure;
 use greffe_domain::seal::{Position, StreamRef};
 use greffe_domain::vocabulary::Role;
@@ -53,6 +55,10 @@ pub(super) struct ReadEntry {
     pub folded: String,
     /// Digests whose values it erases.
     pub erased: Vec<Hash32>,
+    /// The accesses it may touch.
+    pub scope: Scope,
+    /// Judged by the rules that judge now.
+    pub current_rules: bool,
 }
 
 /// Reads entries with those of their disclosures that still exist.
@@ -85,6 +91,7 @@ pub(super) fn read_entries(
             {
                 entry.discloser = controller(register.view(entry.position), &access.processing);
             }
+            entry.scope = touched(&entry.event, register.view(entry.position + 1));
         }
     });
     Ok(entries)
@@ -105,10 +112,17 @@ pub(super) fn controller(view: View<'_>, processing: &str) -> Option<String> {
 
 /// The event of an entry, with the disclosures at hand.
 pub(super) fn read_event(row: &EntryRow, disclosures: &[&DisclosureRow]) -> Result<Event, Fault> {
+    read_judged(row, disclosures).map(|(event, _)| event)
+}
+
+/// The event, and the version of the rules in force when it was recorded.
+fn read_judged(row: &EntryRow, disclosures: &[&DisclosureRow]) -> Result<(Event, String), Fault> {
     /// The rest of a leaf stands in the row's columns; `greffe fsck` checks that they agree.
     #[derive(Deserialize)]
     struct EventOf {
         event: Value,
+        #[serde(default)]
+        rulebook: String,
     }
     let corrupt = |why: String| {
         let on = format!("the entry at position {}", row.position);
@@ -120,11 +134,12 @@ pub(super) fn read_event(row: &EntryRow, disclosures: &[&DisclosureRow]) -> Resu
         .iter()
         .map(|d| Disclosure::parse(&d.encoded).map_err(|e| corrupt(e.to_string())))
         .collect::<Result<Vec<_>, _>>()?;
-    Event::read_disclosed(&leaf.event, &disclosures).map_err(|e| corrupt(e.to_string()))
+    let event = Event::read_disclosed(&leaf.event, &disclosures);
+    Ok((event.map_err(|e| corrupt(e.to_string()))?, leaf.rulebook))
 }
 
 fn read_entry(row: EntryRow, disclosures: &[&DisclosureRow]) -> Result<ReadEntry, Fault> {
-    let event = read_event(&row, disclosures)?;
+    let (event, rulebook) = read_judged(&row, disclosures)?;
     let filed = event.filed();
     let access = filed.and_then(|f| f.body.access());
     let folded = match (filed, access) {
@@ -145,6 +160,8 @@ fn read_entry(row: EntryRow, disclosures: &[&DisclosureRow]) -> Result<ReadEntry
         discloser,
         folded,
         erased,
+        scope: Scope::default(),
+        current_rules: rulebook == CURRENT.version,
         event,
     })
 }

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use greffe_domain::body::Access;
+use greffe_domain::body::{Access, Body};
 use greffe_domain::date::{LegalDate, Timestamp};
 use greffe_domain::encoding::base64url;
 use greffe_domain::event::{ClockKind, Event, Filed, LedgerOpened};
 use greffe_domain::key::{enrolment_text, simulated_party_key};
 use greffe_domain::kind::Kind;
 use greffe_domain::register::Register;
-use greffe_domain::rules::{CURRENT, Case, judge};
+use greffe_domain::rules::again::{Standing, State, is_same, judge_again};
+use greffe_domain::rules::{CURRENT, Case};
 use greffe_domain::sdjwt::{self, Disclosure, TYP_FILING};
 use greffe_domain::seal::{Leaf, Position, TreeSize};
 use greffe_domain::subject::SubjectRef;
@@ -18,7 +19,6 @@ use greffe_domain::verdict::Verdict;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::now::same;
 use super::*;
 use crate::clock::Clock;
 use crate::ledger::open_ledger;
@@ -33,6 +33,8 @@ struct Court {
     filed: i64,
     /// Positions of accesses, with their subjects' digests.
     accesses: Vec<(u64, Vec<String>)>,
+    /// Decisions rendered, `d-0` on.
+    decisions: usize,
 }
 
 impl Court {
@@ -51,7 +53,7 @@ impl Court {
         let ledger = Ledger::start(Arc::new(store), Clock::System, key, [7; 32], None)
             .await
             .expect("a ledger");
-        let mut court = Self { ledger, filed: 0, accesses: Vec::new() };
+        let mut court = Self { ledger, filed: 0, accesses: Vec::new(), decisions: 0 };
         for (party, role) in [
             ("caisse-a", "controller"),
             ("caisse-b", "controller"),
@@ -109,6 +111,184 @@ impl Court {
         Ok(position)
     }
 
+    /// A filing about a processing: author, kind, body.
+    fn other(&self, what: usize, p: &str, n: usize) -> (&'static str, &'static str, Value) {
+        let owner = ["caisse-a", "caisse-b"][n % 5 / 4];
+        let purpose = ["PUR-EMPLOYER-AWARENESS", "PUR-ABSENCE-BENCHMARK"][n % 2];
+        let essai = format!("essai-{}", n % 2);
+        let about = match n % 4 {
+            0 => json!({"type": "experiment", "id": essai}),
+            1 => match self.accesses.get(n % self.accesses.len().max(1)) {
+                Some((access, _)) => json!({"type": "access", "id": access.to_string()}),
+                None => json!({"type": "processing", "id": p}),
+            },
+            _ => json!({"type": "processing", "id": p}),
+        };
+        let thing = match n % 4 {
+            0 => json!({"type": "experiment", "id": essai}),
+            _ => json!({"type": "processing", "id": p}),
+        };
+        let site = json!({
+            "id": format!("site-{}", n % 4), "name": "Site",
+            "headcount": ([150, 412, 198])[n % 3], "headcount_on": (["2003-01", "2004-06-01"])[n % 2],
+        });
+        let rule = [
+            "PURPOSE-INCOMPATIBLE",
+            "SUBJECTS-NOT-INFORMED",
+            "HEADCOUNT-UNIT-AMBIGUOUS",
+            "AUTHORISATION-NOT-SOUGHT",
+            "CATEGORY-INFERRED",
+            "WORKS-COUNCIL-NOT-CONSULTED",
+        ][n % 6];
+        let accesses: Vec<u64> =
+            self.accesses.iter().map(|(a, _)| *a).skip(n % 5).step_by(3).take(2).collect();
+        match what % 24 {
+            0 | 1 => (
+                owner,
+                "formality.file",
+                json!({
+                    "formality": format!("f-{}", n % 8), "processing": p, "purposes": [purpose],
+                    "kind": (["F78-16-DECL", "F04-25-AUT", "F-NONE", "F18-30-REG", "F04-24-NS"])[n % 5],
+                }),
+            ),
+            2 => (
+                "autorite",
+                "formality.acknowledge",
+                json!({
+                    "formality": format!("f-{}", n % 8), "number": "rec-1",
+                }),
+            ),
+            3 => (
+                owner,
+                "information.record",
+                json!({
+                    "processing": p, "audience": "assurés",
+                    "step": (["I-NOTICE-INDIVIDUAL", "I-NOTICE-NONE", "I-CE-CONSULTED"])[n % 3],
+                }),
+            ),
+            4 => (
+                owner,
+                "works-council.opine",
+                json!({
+                    "processing": p, "on": "projet", "opinion": (["favourable", "unfavourable", "none"])[n % 3],
+                }),
+            ),
+            5 => (
+                "presse",
+                "consultation.record",
+                json!({
+                    "about": thing, "step": "I-SOCIAL-PARTNERS", "held": n.is_multiple_of(3),
+                }),
+            ),
+            6 => (
+                owner,
+                "assessment.file",
+                json!({
+                    "processing": p, "residual_risk": (["low", "high"])[n % 2],
+                }),
+            ),
+            7 | 8 => (
+                "guichet",
+                "agreement.record",
+                json!({
+                    "processing": p, "scope": "transmission", "subject": reference(n % 4).to_string(),
+                }),
+            ),
+            9 | 10 => (
+                "autorite",
+                "decision.end",
+                json!({
+                    "decision": format!("d-{}", n % self.decisions.max(1)),
+                    "effective_from": (["2003", "2005-03-10", "2004-06"])[n % 3],
+                    "how": (["ANNULLED-EX-TUNC", "REPEALED-EX-NUNC", "SUSPENDED", "ANNULLED-DEFERRED"])[n % 4],
+                }),
+            ),
+            11 => (
+                "tribunal",
+                "ruling.record",
+                json!({
+                    "ruling": format!("r-{}", n % 5), "court": "Tribunal", "processing": p,
+                    "outcome": "COURT-UNLAWFUL", "establishes": [{"fact": rule, "holds": !n.is_multiple_of(3)}],
+                    "accesses": if n.is_multiple_of(2) { accesses } else { Vec::new() },
+                    "excludes_evidence": n.is_multiple_of(4),
+                }),
+            ),
+            12 => (
+                "presse",
+                "statement.record",
+                json!({
+                    "about": about, "claims": [{"fact": rule, "holds": !n.is_multiple_of(4)}],
+                }),
+            ),
+            13 => (
+                "presse",
+                "milestone.record",
+                json!({
+                    "about": thing, "milestone": (["tender-launched", "evaluation-planned"])[n % 2],
+                }),
+            ),
+            14 => (
+                "presse",
+                "milestone.record",
+                json!({
+                    "about": {"type": "ruling", "id": format!("r-{}", n % 5)},
+                    "milestone": "appeal-lodged",
+                }),
+            ),
+            15 => (
+                owner,
+                "experiment.launch",
+                json!({
+                    "experiment": essai, "processing": p, "unit": "establishment",
+                    "headcount_above": 200, "categories": ["ABS-FACT"], "start": "2003",
+                    "minimum_days": 300, "evaluation_planned": n.is_multiple_of(3),
+                }),
+            ),
+            16 | 17 => (owner, "experiment.enrol", json!({"experiment": essai, "site": site})),
+            18 => (owner, "experiment.plan-expansion", json!({"experiment": essai})),
+            19 => (
+                owner,
+                "experiment.expand",
+                match n % 3 {
+                    0 => json!({"experiment": essai, "sites": [site]}),
+                    1 => json!({"experiment": essai, "end": "2004-12"}),
+                    _ => json!({"experiment": essai, "categories": ["ABS-RATE"]}),
+                },
+            ),
+            20 => (
+                owner,
+                ["experiment.evaluate", "experiment.end"][n % 9 / 8],
+                match n % 9 / 8 {
+                    0 => json!({"experiment": essai, "conclusions": ["positive"]}),
+                    _ => json!({"experiment": essai}),
+                },
+            ),
+            21 => (
+                "autorite",
+                ["condition.set", "condition.meet"][n % 2],
+                json!({
+                    "about": thing, "condition": (["concertation", "bilan"])[n / 2 % 2],
+                }),
+            ),
+            22 => (
+                "presse",
+                "use.record",
+                json!({
+                    "processing": p, "access": accesses.first().copied().unwrap_or(0),
+                    "purpose": purpose, "consequence": "sanction", "subject": reference(0).to_string(),
+                }),
+            ),
+            _ => (
+                "presse",
+                "reference.publish",
+                json!({
+                    "reference": "texte-1", "kind": (["law", "report"])[n % 2], "title": "Texte",
+                    "objects": [purpose], "authority": "autorité",
+                }),
+            ),
+        }
+    }
+
     /// Plays a step; what the ledger refuses is not recorded, and that is all.
     async fn play(&mut self, step: &Step) {
         let processing = |n: usize| ["telerecours", "absences", "accueil"][n % 3];
@@ -117,7 +297,7 @@ impl Court {
             [None, Some("2003"), Some("2004-05"), Some("2005-03-10"), Some("2004-12/2005-02")]
                 [n % 5]
         };
-        let _ = match *step {
+        let _ = match step.clone() {
             Step::Declare { who, processing: p, date: d } => {
                 let (iss, evidence) =
                     [("caisse-a", "act"), ("caisse-b", "act"), ("presse", "press")][who % 3];
@@ -159,6 +339,15 @@ impl Court {
                 if seed % 4 > 0 {
                     body["recipient"]["site"] = json!({"id": format!("site-{}", seed % 4)});
                 }
+                if seed > 24 && seed % 7 == 0 {
+                    body["experiment"] = format!("essai-{}", seed % 2).into();
+                }
+                if seed > 24 && seed % 6 == 0 {
+                    body["basis"]["reference"] = ["texte-1", "n-3", "rec-1"][seed / 6 % 3].into();
+                }
+                if seed > 24 && seed % 9 == 0 {
+                    body["period"] = "2001".into();
+                }
                 if seed % 5 == 0 {
                     body["discloser"] = "caisse-b".into();
                 }
@@ -168,20 +357,42 @@ impl Court {
                     body["subjects"] = people.into();
                 } else {
                     body["cohort"] = json!({"units": [], "cells": [], "members": people});
+                    if seed > 24 {
+                        let units = json!([format!("site-{}", seed % 4)]);
+                        body["cohort"]["cells"] = json!([{
+                            "units": units.clone(), "categories": ["ABS-FACT"],
+                            "value": seed % 17, "unit": "persons", "suppressed": false,
+                        }]);
+                        body["cohort"]["units"] = units;
+                        body["cohort"]["absentees"] = (seed % 19).into();
+                    }
                 }
                 self.file(iss, kind, date(d), "act", body).await
             }
             Step::Decide { processing: p, purpose: u, outcome, date: d } => {
                 let outcome_code = ["REFUSED", "ACCEPTED"][outcome % 2];
-                let body = json!({
-                    "decision": format!("d-{}", self.filed), "number": format!("N°{}-É", self.filed),
+                let mut body = json!({
+                    "decision": format!("d-{}", self.decisions),
+                    "number": format!("N°{}-É", self.filed),
                     "processing": processing(p),
                     "outcomes": [{
-                        "purpose": purpose(u), "outcome": outcome_code,
-                        "grounds": [], "conditions": [],
+                        "purpose": purpose(u), "outcome": outcome_code, "grounds": [],
+                        "conditions": if outcome % 5 == 1 {
+                            json!([{"condition": "bilan"}])
+                        } else {
+                            json!([])
+                        },
                     }],
                 });
-                self.file("autorite", "decision.render", date(d), "act", body).await
+                if outcome % 3 == 1 {
+                    body["until"] = "2004-12".into();
+                }
+                if outcome % 4 == 1 {
+                    body["effective_from"] = ["2003", "2005"][outcome / 4 % 2].into();
+                }
+                let decided = self.file("autorite", "decision.render", date(d), "act", body).await;
+                self.decisions += usize::from(decided.is_ok());
+                decided
             }
             Step::Object { processing: p, person } => {
                 let body = json!({
@@ -213,6 +424,11 @@ impl Court {
                     "scope": "one access",
                 });
                 self.file("greffe", "subject.erase", None, "act", body).await
+            }
+            Step::Other { what, processing: p, n } => {
+                let (iss, kind, body) = self.other(what, processing(p), n);
+                let evidence = ["act", "receipt", "judgment", "press"][n % 7 % 4];
+                self.file(iss, kind, date(n / 3), evidence, body).await
             }
         };
     }
@@ -253,6 +469,12 @@ enum Step {
     Erase {
         access: usize,
     },
+    /// Everything else that can be filed about a processing.
+    Other {
+        what: usize,
+        processing: usize,
+        n: usize,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -271,7 +493,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (n.clone(), n.clone())
             .prop_map(|(processing, person)| Step::Object { processing, person }),
         1 => n.clone().prop_map(|access| Step::Contest { access }),
-        1 => n.prop_map(|access| Step::Erase { access }),
+        1 => n.clone().prop_map(|access| Step::Erase { access }),
+        7 => (n.clone(), n.clone(), n)
+            .prop_map(|(what, processing, n)| Step::Other { what, processing, n }),
     ];
     prop::collection::vec(step, 1..80)
 }
@@ -472,7 +696,8 @@ async fn check_accesses(p: &Arc<Projections>, scanned: &[Scanned]) {
     }
 }
 
-async fn check_findings(p: &Arc<Projections>, scanned: &[Scanned]) {
+async fn check_findings(p: &Arc<Projections>, ledger: &Ledger, scanned: &[Scanned]) {
+    let standings = standings(ledger, scanned);
     let some = |text: &str| Some(text.to_owned());
     let none = FindingFilter::default();
     let middle = scanned.get(scanned.len() / 2).map(|s| s.row.time);
@@ -481,24 +706,27 @@ async fn check_findings(p: &Arc<Projections>, scanned: &[Scanned]) {
         filters.push(FindingFilter { party: some(party), ..none.clone() });
         filters.push(FindingFilter { visible_to: some(party), since: middle, ..none.clone() });
     }
-    let codes: BTreeSet<&str> = scanned
-        .iter()
-        .filter(|s| s.access().is_some())
-        .flat_map(|s| &s.verdict().findings)
-        .map(|f| f.code.as_str())
-        .collect();
+    for state in State::ALL {
+        filters.push(FindingFilter { state: Some(state), ..none.clone() });
+        filters.push(FindingFilter { state: Some(state), since: middle, ..none.clone() });
+    }
+    let codes: BTreeSet<&str> =
+        standings.iter().flat_map(|s| &s.findings).map(|f| f.code.as_str()).collect();
     for code in codes {
         filters.push(FindingFilter { code: some(code), ..none.clone() });
         filters.push(FindingFilter { code: some(code), party: some("usine"), ..none.clone() });
     }
     for filter in filters {
         let mut expected = Vec::new();
-        for s in scanned.iter().filter(|s| s.access().is_some()) {
-            for (ordinal, f) in s.verdict().findings.iter().enumerate() {
+        let time = |position: u64| scanned[usize::try_from(position).expect("a position")].row.time;
+        for standing in &standings {
+            let s = &scanned[usize::try_from(standing.position).expect("a position")];
+            for (ordinal, f) in standing.findings.iter().enumerate() {
                 if filter.code.as_deref().is_none_or(|c| f.code == *c)
                     && filter.party.as_ref().is_none_or(|p| s.parties().contains(p))
                     && filter.visible_to.as_ref().is_none_or(|p| s.parties().contains(p))
-                    && filter.since.is_none_or(|since| s.row.time >= since)
+                    && filter.state.is_none_or(|state| state == f.state(standing.position))
+                    && filter.since.is_none_or(|since| time(f.until.unwrap_or(f.since)) >= since)
                 {
                     expected.push((s.row.position.0, ordinal as u64, f.code.as_str().to_owned()));
                 }
@@ -611,43 +839,73 @@ async fn check_stats(p: &Arc<Projections>, scanned: &[Scanned]) {
     assert_eq!(p.stats().await.expect("counts"), expected);
 }
 
-/// Judges again before each register that a scan went through.
-async fn check_now(ledger: &Ledger, scanned: &[Scanned]) {
-    for s in scanned {
-        let found = now_verdict(ledger, s.row.position).await.expect("a judgement");
-        let Some(access) = s.access() else {
-            assert_eq!(found, None);
-            continue;
-        };
-        let found = found.expect("an access");
-        assert_eq!(found.then, *s.verdict());
-        // Whoever judged then knew whom it was about; a scan after the erasure does not.
-        let members = access.cohort.iter().flat_map(|c| &c.members);
-        if access.subjects.iter().chain(members).any(|s| s.value.is_none()) {
-            continue;
-        }
+/// What stands of each access, judged after every later entry whatever that is about, with
+/// values that were erased left out, as they are for whoever rebuilds.
+fn standings(ledger: &Ledger, scanned: &[Scanned]) -> Vec<Standing> {
+    let mut standings = Vec::new();
+    for s in scanned.iter().filter(|s| s.access().is_some()) {
         let case = Case {
-            access,
+            access: s.access().expect("an access"),
             days: s.filed().expect("filed").at.valid_days(s.row.time.date()),
             recorded: Some((s.row.position.0, s.row.time)),
         };
-        let mut verdict = s.verdict().clone();
-        let mut changed_by = Vec::new();
-        let later = &scanned[usize::try_from(s.row.position.0).expect("a position") + 1..];
-        for entry in later {
-            let mut register = entry.before.clone();
-            register.apply(entry.row.position.0, entry.row.time, &entry.event);
-            let judged = judge(&CURRENT, &case, register.now()).expect("a processing").verdict;
-            if !same(&judged, &verdict) {
-                changed_by.push(entry.row.position.0);
-            }
-            verdict = judged;
+        let mut standing = Standing::as_recorded(s.row.position.0, s.verdict());
+        for by in s.row.position.0 + 1..scanned.len() as u64 {
+            let after = ledger.with_register(|register| {
+                judge_again(&CURRENT, &case, s.verdict(), register.view(by + 1))
+            });
+            standing.follow(by, after.expect("a processing"));
         }
-        assert!(same(&found.now, &verdict), "{:?} is not {verdict:?}", found.now);
-        if same(&verdict, s.verdict()) {
-            changed_by.clear();
-        }
-        assert_eq!(found.changed_by, changed_by);
+        standings.push(standing);
+    }
+    standings
+}
+
+/// Stored as a judgement of everything after every entry finds it.
+async fn check_now(p: &Arc<Projections>, ledger: &Ledger, scanned: &[Scanned]) {
+    for standing in standings(ledger, scanned) {
+        let row = p.access(standing.position).await.expect("a page").expect("an access");
+        let s = &scanned[usize::try_from(standing.position).expect("a position")];
+        let now = row.now.verdict.as_ref().unwrap_or(s.verdict());
+        let by: Vec<String> = scanned[usize::try_from(standing.position).expect("a position")..]
+            .iter()
+            .map(|s| format!("{} {}", s.row.position, s.row.event_type))
+            .collect();
+        assert!(
+            is_same(now, &standing.now),
+            "access {}\nstored {now:#?}\nnaive {:#?}\n{by:?}",
+            standing.position,
+            standing.now
+        );
+        assert_eq!(row.now.changed_by, standing.changed_by, "{by:?}");
+        assert_eq!(row.now.outcome, standing.now.verdict.as_str());
+        let since = standing.changed_by.last().copied().unwrap_or(standing.position);
+        assert_eq!(row.now.since, since);
+        let found = p
+            .findings(FindingFilter {
+                cursor: Some(standing.position * 1_024),
+                limit: 1_000,
+                ..FindingFilter::default()
+            })
+            .await
+            .expect("a page");
+        let found = found.items.into_iter().filter(|f| f.position == standing.position);
+        let found: Vec<_> = found
+            .map(|f| {
+                let until = f.until.map(|until| until.position);
+                (f.code, f.evidence, f.positions, f.state, f.since.position, until)
+            })
+            .collect();
+        let expected: Vec<_> = standing
+            .findings
+            .iter()
+            .map(|f| {
+                let (code, evidence) = (f.code.as_str().to_owned(), f.evidence.as_str().to_owned());
+                let state = f.state(standing.position);
+                (code, evidence, f.positions.clone(), state, f.since, f.until)
+            })
+            .collect();
+        assert_eq!(found, expected, "access {} {by:?}", standing.position);
     }
 }
 
@@ -712,10 +970,10 @@ proptest! {
             assert_eq!(p.lag(&court.ledger), 0);
             let scanned = scan(&court.ledger).await;
             check_accesses(&p, &scanned).await;
-            check_findings(&p, &scanned).await;
+            check_findings(&p, &court.ledger, &scanned).await;
             check_audit(&p, &scanned).await;
             check_stats(&p, &scanned).await;
-            check_now(&court.ledger, &scanned).await;
+            check_now(&p, &court.ledger, &scanned).await;
             let incremental = dump(&p);
             p.rebuild(&court.ledger).await.expect("a rebuild");
             assert_eq!(dump(&p), incremental);
@@ -778,7 +1036,8 @@ async fn a_batch_that_fails_leaves_the_rows_and_the_cursor_of_the_one_before() {
     let disclosures = store.disclosures(Position(0), Position(100)).await.expect("disclosures");
     let (first, second) = rows.split_at(12);
     let apply = |p: &Projections, rows: &[EntryRow]| {
-        court.ledger.with_register(|r| p.apply(ORIGIN, rows.to_vec(), &disclosures, r))
+        let none = |_: &[Position]| Ok((Vec::new(), Vec::new()));
+        court.ledger.with_register(|r| p.apply(ORIGIN, rows.to_vec(), &disclosures, r, &none))
     };
     let p = open(directory.path());
     apply(&p, first).expect("a batch");
@@ -901,18 +1160,95 @@ async fn who_filed_reads_what_it_filed() {
 
 #[tokio::test]
 async fn a_later_refusal_changes_the_verdict_and_is_named() {
+    let directory = tempfile::tempdir().expect("a directory");
     let mut court = court_with(1).await;
+    let p = open(directory.path());
     let access = court.accesses[0].0;
+    let store = Arc::clone(court.ledger.store());
+    let leaf = store.entry(Position(access)).await.expect("a row").expect("one").sealed;
     court.play(&Step::Contest { access: 0 }).await;
-    let unchanged =
-        now_verdict(&court.ledger, Position(access)).await.expect("a judgement").expect("one");
-    assert!(same(&unchanged.then, &unchanged.now) && unchanged.changed_by.is_empty());
+    p.catch_up(&court.ledger).await.expect("a pass");
+    let row = p.access(access).await.expect("a page").expect("an access");
+    assert_eq!((row.now.verdict, row.now.changed_by, row.now.since), (None, vec![], access));
     court.play(&Step::Decide { processing: 0, purpose: 0, outcome: 0, date: 1 }).await;
     let refusal = court.ledger.size().0 - 1;
-    let changed =
-        now_verdict(&court.ledger, Position(access)).await.expect("a judgement").expect("one");
-    assert_eq!(changed.changed_by, [refusal]);
-    assert!(changed.now.findings.iter().any(|f| f.positions.contains(&refusal)));
-    assert_eq!(now_verdict(&court.ledger, Position(0)).await.expect("an answer"), None);
-    assert_eq!(now_verdict(&court.ledger, Position(999)).await.expect("an answer"), None);
+    p.catch_up(&court.ledger).await.expect("a pass");
+    let row = p.access(access).await.expect("a page").expect("an access");
+    assert_eq!((&*row.now.changed_by, row.now.since), (&[refusal][..], refusal));
+    let now = row.now.verdict.expect("another than recorded");
+    assert!(now.findings.iter().any(|f| f.positions.contains(&refusal)));
+    let found = p
+        .findings(FindingFilter {
+            code: Some("PURPOSE-REFUSED".to_owned()),
+            limit: 9,
+            ..FindingFilter::default()
+        })
+        .await
+        .expect("a page");
+    let [finding] = &found.items[..] else { panic!("one finding, not {:?}", found.items) };
+    assert_eq!((finding.position, finding.state), (access, State::Changed));
+    assert_eq!((finding.since.position, finding.cause), (refusal, Some(refusal)));
+    // Nothing recorded is rewritten.
+    let after = store.entry(Position(access)).await.expect("a row").expect("one").sealed;
+    assert_eq!((after.leaf, after.link, after.signature), (leaf.leaf, leaf.link, leaf.signature));
+}
+
+/// Positions that an entry has judged again.
+fn in_scope(p: &Projections, event: &Event, register: &Register, at: u64) -> Vec<u64> {
+    use greffe_domain::rules::touch::touched;
+    let scope = touched(event, register.view(at + 1));
+    let held = lock(&p.writer);
+    let writer = held.as_ref().expect("a writer");
+    again::select(&writer.connection, &writer.words, &scope, at).expect("positions")
+}
+
+#[tokio::test]
+async fn an_entry_touches_what_it_is_about_and_nothing_else() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut court = court_with(0).await;
+    court.play(&Step::Declare { who: 0, processing: 1, date: 1 }).await;
+    for n in 0..24 {
+        let (processing, purpose) = (n % 2, n / 2 % 2);
+        court
+            .play(&Step::Access { who: 0, processing, purpose, date: 3, people: 1, seed: n })
+            .await;
+    }
+    court.play(&Step::Decide { processing: 0, purpose: 1, outcome: 0, date: 1 }).await;
+    court.play(&Step::Object { processing: 0, person: 2 }).await;
+    for other in 0..21 {
+        court.play(&Step::Other { what: other, processing: 0, n: other }).await;
+    }
+    let p = open(directory.path());
+    p.catch_up(&court.ledger).await.expect("a pass");
+    let scanned = scan(&court.ledger).await;
+    for s in &scanned {
+        let found = court
+            .ledger
+            .with_register(|register| in_scope(&p, &s.event, register, s.row.position.0));
+        for position in found {
+            let access = scanned[usize::try_from(position).expect("a position")].access();
+            let access = access.expect("only accesses are touched");
+            match s.filed().map(|f| &*f.body) {
+                Some(Body::RenderDecision(b)) => {
+                    assert_eq!(access.processing, b.processing);
+                    assert!(b.outcomes.iter().any(|o| o.purpose == access.purpose));
+                }
+                Some(Body::RecordObjection(b) | Body::RecordAgreement(b)) => {
+                    assert_eq!(access.processing, b.processing);
+                    let person = b.subject.as_ref().and_then(|s| s.value.as_ref());
+                    assert!(access.subjects.iter().any(|s| s.value.as_ref() == person));
+                }
+                Some(Body::RecordRuling(b)) if !b.accesses.is_empty() => {
+                    assert!(b.accesses.contains(&position));
+                }
+                Some(Body::RecordMilestone(b)) => {
+                    assert_ne!(b.milestone, "tender-launched");
+                }
+                Some(Body::RegisterParty(_) | Body::ContestAccess(_)) | None => {
+                    panic!("{} touches {position}", s.row.event_type)
+                }
+                _ => {}
+            }
+        }
+    }
 }

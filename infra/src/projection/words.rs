@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use greffe_domain::verdict::{Evidence, Outcome, Severity};
+use greffe_domain::vocabulary::RuleCode;
 use rusqlite::{Connection, params};
 
 /// What a word stands for. Numbers are stored.
@@ -31,6 +33,8 @@ pub(super) enum Facet {
     Role = 13,
     Severity = 14,
     Evidence = 15,
+    /// What accesses cite as their basis.
+    Cited = 16,
 }
 
 impl Facet {
@@ -52,7 +56,7 @@ impl Facet {
     }
 }
 
-const FACETS: [Facet; 16] = [
+const FACETS: [Facet; 17] = [
     Facet::EventType,
     Facet::Party,
     Facet::StreamType,
@@ -69,6 +73,7 @@ const FACETS: [Facet; 16] = [
     Facet::Role,
     Facet::Severity,
     Facet::Evidence,
+    Facet::Cited,
 ];
 
 struct Word {
@@ -117,7 +122,36 @@ impl Words {
             }
             words.ids.entry(facet).or_default().insert(text, id);
         }
+        // What a judge can say has its ids from the start: they then do not depend on when
+        // something was first found, which an erasure can change.
+        for code in RuleCode::all() {
+            words.id(Facet::Finding, code.as_str());
+        }
+        for outcome in Outcome::ALL {
+            words.id(Facet::Outcome, outcome.as_str());
+        }
+        for severity in Severity::ALL {
+            words.id(Facet::Severity, severity.as_str());
+        }
+        for evidence in Evidence::ALL {
+            words.id(Facet::Evidence, evidence.as_str());
+        }
         Ok(words)
+    }
+
+    /// The id of a word that somebody has had.
+    pub fn find(&self, facet: Facet, text: &str) -> Option<i64> {
+        self.ids.get(&facet)?.get(text).copied()
+    }
+
+    /// The word of an id that this list gave.
+    pub fn text(&self, id: i64) -> Option<&str> {
+        self.words.get(usize::try_from(id).ok()?.checked_sub(1)?).map(|word| &*word.text)
+    }
+
+    /// Ids of every word of a facet.
+    pub fn all(&self, facet: Facet) -> Vec<i64> {
+        self.ids.get(&facet).map(|ids| ids.values().copied().collect()).unwrap_or_default()
     }
 
     /// The id of a word; counts nothing.

@@ -6,10 +6,14 @@ use greffe_domain::body::{Access, Body, Concealed};
 use greffe_domain::date::LegalDate;
 use greffe_domain::encoding::Hash32;
 use greffe_domain::event::Filed;
+use greffe_domain::rules::CURRENT;
+use greffe_domain::rules::again::Standing;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::again::{self, Source};
 use super::read::{ReadEntry, digest};
 use super::words::{Facet, Words};
+use crate::store::Fault;
 
 /// How far the projections go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,17 +21,40 @@ pub(super) struct Progress {
     pub origin: String,
     pub size: u64,
     pub link: Hash32,
+    /// Version of the rules that judged what stands now.
+    pub rules: String,
+}
+
+/// What stops a batch.
+#[derive(Debug)]
+pub(super) enum WriteError {
+    Sql(rusqlite::Error),
+    /// Reading what the rows are computed from.
+    Source(Fault),
+}
+
+impl From<rusqlite::Error> for WriteError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<Fault> for WriteError {
+    fn from(fault: Fault) -> Self {
+        Self::Source(fault)
+    }
 }
 
 pub(super) fn read_progress(connection: &Connection) -> rusqlite::Result<Option<Progress>> {
     connection
-        .query_row("SELECT origin, size, link FROM progress", [], |row| {
+        .query_row("SELECT origin, size, link, rules FROM progress", [], |row| {
             let size: i64 = row.get(1)?;
             Ok(Progress {
                 origin: row.get(0)?,
                 size: u64::try_from(size)
                     .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(1, size))?,
                 link: Hash32(row.get(2)?),
+                rules: row.get(3)?,
             })
         })
         .optional()
@@ -59,18 +86,21 @@ pub(super) fn write_batch(
     origin: &str,
     batch: &[ReadEntry],
     read_from: u64,
-) -> rusqlite::Result<()> {
+    source: &Source<'_>,
+) -> Result<(), WriteError> {
     let Some(last) = batch.last() else { return Ok(()) };
     let transaction = connection.transaction()?;
     for entry in batch {
         write_entry(&transaction, words, entry)?;
+        again::under_current_rules(&transaction, words, entry, source)?;
+        again::follow(&transaction, words, entry, read_from, source)?;
     }
     words.write(&transaction)?;
     erase(&transaction, batch, read_from)?;
     transaction
-        .prepare_cached("INSERT OR REPLACE INTO progress VALUES (1, ?1, ?2, ?3)")?
-        .execute(params![origin, int(last.position + 1), last.link.0])?;
-    transaction.commit()
+        .prepare_cached("INSERT OR REPLACE INTO progress VALUES (1, ?1, ?2, ?3, ?4)")?
+        .execute(params![origin, int(last.position + 1), last.link.0, CURRENT.version])?;
+    Ok(transaction.commit()?)
 }
 
 fn write_entry(
@@ -156,7 +186,7 @@ fn write_access(
     connection
         .prepare_cached(
             "INSERT INTO accesses VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
-             ?13, ?14, ?15, ?16, ?17, ?18, NULL)",
+             ?13, ?14, ?15, ?16, ?17, ?18, NULL, ?19, ?20, ?21, ?15, ?1, NULL, NULL)",
         )?
         .execute(params![
             position,
@@ -177,23 +207,16 @@ fn write_access(
             words.have(Facet::Regime, regime, position),
             listed(&categories),
             listed(&bases),
+            access.basis.reference.as_ref().map(|cited| words.id(Facet::Cited, cited)),
+            access.subjects.iter().any(|subject| subject.value.is_none()),
+            access.cohort.is_some(),
         ])?;
     if let Some(verdict) = &filed.verdict {
         let codes: BTreeSet<&str> = verdict.findings.iter().map(|f| f.code.as_str()).collect();
         for code in codes {
             words.have(Facet::Finding, code, position);
         }
-        let mut insert =
-            connection.prepare_cached("INSERT INTO findings VALUES (?1, ?2, ?3, ?4, ?5)")?;
-        for (ordinal, finding) in verdict.findings.iter().enumerate() {
-            insert.execute(params![
-                position,
-                ordinal as i64,
-                words.id(Facet::Finding, finding.code.as_str()),
-                words.id(Facet::Severity, &name_of(finding.severity)),
-                words.id(Facet::Evidence, &name_of(finding.evidence)),
-            ])?;
-        }
+        again::write_findings(connection, words, &Standing::as_recorded(entry.position, verdict))?;
     }
     let members = access.cohort.as_ref().map_or(&[][..], |c| c.members.as_slice());
     write_subjects(connection, position, 0, &access.subjects)?;
@@ -234,7 +257,7 @@ fn erase(connection: &Connection, batch: &[ReadEntry], read_from: u64) -> rusqli
     Ok(())
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
@@ -245,12 +268,4 @@ fn listed(ids: &BTreeSet<i64>) -> String {
         text.push(',');
     }
     text
-}
-
-/// A severity or a kind of evidence, as published.
-pub(super) fn name_of(code: impl serde::Serialize) -> String {
-    match serde_json::to_value(code) {
-        Ok(serde_json::Value::String(name)) => name,
-        _ => unreachable!("severities and kinds of evidence are written as texts"),
-    }
 }

@@ -29,6 +29,7 @@ pub async fn run<S: Store, F: Future<Output = S>>(open: impl Fn() -> F) {
     streams_are_read_by_version(&store, &mut sample).await;
     filings_are_found_by_author_and_jti(&store, &mut sample).await;
     erased_disclosures_go_and_the_others_stay(&store, &mut sample).await;
+    disclosures_about_groups_are_found_among_accesses(&store, &mut sample).await;
     a_tail_is_what_was_appended_since(&store, &mut sample).await;
     times_are_found(&store, &mut sample).await;
     many_batches_keep_every_key(&store, &mut sample).await;
@@ -265,6 +266,41 @@ async fn streams_are_read_by_version(store: &impl Store, sample: &mut Sample) {
     assert_eq!(at, [0, first, first + 1, first + 2, first + 3]);
     assert_eq!(of(&[StreamType::Access, StreamType::Processing]).await.len(), 24);
     assert_eq!(of(&[StreamType::Party]).await, []);
+}
+
+async fn disclosures_about_groups_are_found_among_accesses(
+    store: &impl Store,
+    sample: &mut Sample,
+) {
+    const NONE: &str = "\"note\":";
+    let first = sample.entries.len() as u64;
+    let mut batch = sample.batch(0, 0);
+    let about_group = [
+        (EventType::AccessGranted, "\"cohort\":{},\"note\":"),
+        (EventType::AccessDenied, "\"cohort\":{},\"note\":"),
+        (EventType::AccessRecorded, "\"cohort\":{},\"note\":"),
+        // A value that looks like the member is no member.
+        (EventType::AccessRecorded, "\"note\":\"\\\"cohort\\\":{\",\"other\":"),
+        (EventType::AccessGranted, NONE),
+    ];
+    for (position, (event_type, members)) in (first..).zip(about_group) {
+        let id = position.to_string();
+        let mut row = entry(position, StreamType::Access, &id, 1, event_type, None);
+        let leaf = String::from_utf8(row.sealed.leaf).expect("UTF-8").replacen(NONE, members, 1);
+        row.sealed.link = Hash32(*blake3::hash(leaf.as_bytes()).as_bytes());
+        row.sealed.leaf = leaf.into_bytes();
+        batch.entries.push(row);
+    }
+    append(store, sample, batch).await;
+    let at = |from: u64, limit: usize| async move {
+        let found = store.group_disclosures(Position(from), limit).await.expect("entries");
+        found.iter().map(|e| e.position.0).collect::<Vec<_>>()
+    };
+    assert_eq!(at(0, 100).await, [first, first + 2]);
+    assert_eq!(at(first + 1, 100).await, [first + 2]);
+    assert_eq!(at(0, 1).await, [first], "a page is limited");
+    let found = store.group_disclosures(Position(0), 100).await.expect("entries");
+    assert!(found[0] == sample.entries[usize::try_from(first).expect("a small position")]);
 }
 
 async fn filings_are_found_by_author_and_jti(store: &impl Store, sample: &mut Sample) {

@@ -39,12 +39,15 @@ pub struct FaultyStore<S> {
     gate: watch::Sender<bool>,
     /// Whether an append has come to the gate since it was closed.
     came: watch::Sender<bool>,
+    /// Times that filings were looked up by name.
+    lookups: watch::Sender<u64>,
 }
 
 impl<S: Store> FaultyStore<S> {
     pub fn new(inner: S) -> Self {
         let (gate, came) = (watch::Sender::new(true), watch::Sender::new(false));
-        Self { inner, writes: Mutex::default(), heads: Mutex::default(), gate, came }
+        let (writes, heads) = (Mutex::default(), Mutex::default());
+        Self { inner, writes, heads, gate, came, lookups: watch::Sender::new(0) }
     }
 
     /// Lets the appends to come wait.
@@ -57,6 +60,17 @@ impl<S: Store> FaultyStore<S> {
     pub async fn append_waits(&self) {
         let mut came = self.came.subscribe();
         came.wait_for(|came| *came).await.expect("the sender is in `self`, which is borrowed");
+    }
+
+    /// Does something, and waits until filings were looked up by name once more. The writer
+    /// does that before it decides: what it was given earlier is decided then.
+    pub async fn until_looked_up<T>(&self, act: impl Future<Output = T>) -> T {
+        let mut lookups = self.lookups.subscribe();
+        let before = *lookups.borrow();
+        let done = act.await;
+        let more = lookups.wait_for(|count| *count > before).await;
+        more.expect("the sender is in `self`, which is borrowed");
+        done
     }
 
     /// Lets those that wait, and the others, go on.
@@ -145,6 +159,14 @@ impl<S: Store> Store for FaultyStore<S> {
         self.inner.entries_of_types(types, from, limit).await
     }
 
+    async fn group_disclosures(
+        &self,
+        from: Position,
+        limit: usize,
+    ) -> Result<Vec<EntryRow>, Fault> {
+        self.inner.group_disclosures(from, limit).await
+    }
+
     async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault> {
         self.inner.entry(position).await
     }
@@ -169,6 +191,7 @@ impl<S: Store> Store for FaultyStore<S> {
         &self,
         keys: &[FilingKey<'_>],
     ) -> Result<Vec<Option<RecordedFiling>>, Fault> {
+        self.lookups.send_modify(|count| *count += 1);
         self.inner.filings_by_key(keys).await
     }
 

@@ -117,6 +117,15 @@ impl Store for MemoryStore {
         Ok(of_types.take(limit).cloned().collect())
     }
 
+    async fn group_disclosures(
+        &self,
+        from: Position,
+        limit: usize,
+    ) -> Result<Vec<EntryRow>, Fault> {
+        let rows = self.rows();
+        Ok(rows.after(from).filter(|e| e.discloses_group()).take(limit).cloned().collect())
+    }
+
     async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault> {
         Ok(self.rows().after(position).next().cloned())
     }

@@ -57,6 +57,17 @@ pub struct EntryRow {
 }
 
 impl EntryRow {
+    /// Whether it records an access, not denied, that discloses something about a group.
+    ///
+    /// Told from the bytes: in a JSON text the quotes of a value are escaped, so that these
+    /// ones can only be those of a member's name.
+    pub fn discloses_group(&self) -> bool {
+        const COHORT: &[u8] = b"\"cohort\":{";
+        self.stream.kind == StreamType::Access
+            && self.event_type != EventType::AccessDenied
+            && self.sealed.leaf.windows(COHORT.len()).any(|bytes| bytes == COHORT)
+    }
+
     /// First position of the filing it comes from.
     pub fn first_position(&self) -> Option<Position> {
         let filing = self.filing?;
@@ -201,6 +212,11 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<EntryRow>, Fault>;
 
+    /// At most `limit` accesses from a position on, in order, that disclose something about
+    /// a group ([`EntryRow::discloses_group`]). Accesses to individuals are not read.
+    async fn group_disclosures(&self, from: Position, limit: usize)
+    -> Result<Vec<EntryRow>, Fault>;
+
     async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault>;
 
     /// Every entry of a stream, by version.
@@ -279,6 +295,14 @@ impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
         limit: usize,
     ) -> Result<Vec<EntryRow>, Fault> {
         (**self).entries_of_types(types, from, limit).await
+    }
+
+    async fn group_disclosures(
+        &self,
+        from: Position,
+        limit: usize,
+    ) -> Result<Vec<EntryRow>, Fault> {
+        (**self).group_disclosures(from, limit).await
     }
 
     async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault> {

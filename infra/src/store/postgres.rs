@@ -453,6 +453,22 @@ impl Store for PostgresStore {
         self.read("read entries", &sql, &[&names, &int(from.0), &(limit as i64)], entry_row).await
     }
 
+    async fn group_disclosures(
+        &self,
+        from: Position,
+        limit: usize,
+    ) -> Result<Vec<EntryRow>, Fault> {
+        // The condition of the index, word for word.
+        let sql = format!(
+            "SELECT {ENTRY_COLUMNS} FROM entries \
+             WHERE stream_type = 'access' AND event_type <> 'AccessDenied' \
+             AND strpos(leaf, '\"cohort\":{{') > 0 \
+             AND position >= $1 ORDER BY position LIMIT $2"
+        );
+        let parameters: [&(dyn ToSql + Sync); 2] = [&int(from.0), &(limit as i64)];
+        self.read("read disclosures about groups", &sql, &parameters, entry_row).await
+    }
+
     async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault> {
         let sql = format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE position = $1");
         let mut rows = self.read("read an entry", &sql, &[&int(position.0)], entry_row).await?;

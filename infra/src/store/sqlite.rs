@@ -340,6 +340,26 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn group_disclosures(
+        &self,
+        from: Position,
+        limit: usize,
+    ) -> Result<Vec<EntryRow>, Fault> {
+        self.read("read disclosures about groups", move |c, _| {
+            // The condition of the index, word for word.
+            let sql = format!(
+                "SELECT {ENTRY_COLUMNS} FROM entries INDEXED BY entries_about_groups \
+                 WHERE stream_type = 'access' AND event_type <> 'AccessDenied' \
+                 AND instr(leaf, '\"cohort\":{{') > 0 \
+                 AND position >= ?1 ORDER BY position LIMIT ?2"
+            );
+            let mut statement = c.prepare_cached(&sql)?;
+            let rows = statement.query_map(params![int(from.0), limit as i64], entry_row)?;
+            rows.collect()
+        })
+        .await
+    }
+
     async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault> {
         self.read("read an entry", move |c, _| {
             let sql = format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE position = ?1");
@@ -809,7 +829,8 @@ fn insert<'a, T>(
     rows: &'a [T],
     bind: impl Fn(&'a T, &mut Vec<Bound<'a>>),
 ) -> rusqlite::Result<()> {
-    let verb = format!("INSERT INTO {table} ({columns})");
+    // Rolling all back, not only the statement, spares SQLite a copy of each page it changes.
+    let verb = format!("INSERT OR ROLLBACK INTO {table} ({columns})");
     insert_rows(connection, &verb, columns.split(',').count(), rows, bind)
 }
 

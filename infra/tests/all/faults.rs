@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use greffe_domain::refusal::RefusalCode as C;
+use greffe_domain::seal::Position;
+use greffe_infra::ledger::Ledger;
 use greffe_infra::receipt::Receipt;
 use greffe_infra::sequencer::SubmitError;
 use greffe_infra::store::faulty::{Failure, FaultyStore};
@@ -99,6 +101,123 @@ async fn each_write_lost_or_landed_unknown_leaves_a_sound_ledger_on_disk() {
     each_write_fails(SqliteStore::create(directory.path(), testing::ORIGIN).expect("one")).await;
 }
 
+type Answer = tokio::task::JoinHandle<Result<Vec<Receipt>, SubmitError>>;
+
+/// Hands a lot to the writer, without waiting for its answer.
+async fn hand_in(ledger: &Ledger, lot: &[String]) -> Answer {
+    let mut filings = Vec::new();
+    for text in lot {
+        filings.push(Arc::new(ledger.read_filing(text).await.expect("readable")));
+    }
+    let ledger = ledger.clone();
+    tokio::spawn(async move { ledger.record(filings).await })
+}
+
+#[tokio::test]
+async fn a_batch_decided_while_the_one_before_fails_is_as_if_it_had_not_been() {
+    let gone = |answer: &Result<Vec<Receipt>, SubmitError>| match answer {
+        Err(SubmitError::NotRecorded(_)) => "not recorded",
+        Err(SubmitError::Unknown(_)) => "unknown",
+        Err(SubmitError::Refused(refusal)) => refusal.code.as_str(),
+        Ok(_) => "recorded",
+    };
+    const LOST: [&str; 8] = ["not recorded"; 8];
+    const UNKNOWN: [&str; 8] = {
+        let mut told = ["not recorded"; 8];
+        (told[0], told[3]) = ("unknown", "unknown");
+        told
+    };
+    const LANDED: [&str; 8] = [
+        "recorded",
+        "recorded",
+        "recorded",
+        "recorded",
+        "already-exists",
+        "recorded",
+        "already-exists",
+        "id-unknown",
+    ];
+    for (failure, heads, expected, landed) in [
+        (Failure::None, 0, LANDED, true),
+        (Failure::Lost, 0, LOST, false),
+        (Failure::LostAnswerUnknown, 0, LOST, false),
+        (Failure::LostAnswerUnknown, 1, UNKNOWN, false),
+        (Failure::LandedAnswerUnknown, 0, LANDED, true),
+        (Failure::LandedAnswerUnknown, 1, UNKNOWN, true),
+        (Failure::LandedByAnother, 0, ["read-only"; 8], true),
+    ] {
+        let store = Arc::new(FaultyStore::new(MemoryStore::new(testing::ORIGIN)));
+        let ledger = testing::open(Arc::clone(&store) as _).await.expect("a ledger");
+        testing::settle(&ledger).await;
+        let size = ledger.size().0;
+        let reported = sign(access("cnamts", "suivi", 1));
+        let contest = sign(json!({"iss": "desk-1", "kind": "access.contest", "body": {
+            "access": size, "subject": access_body("suivi", 1)["subjects"][0],
+            "ground": "inexact",
+        }}));
+        let lots = [
+            vec![reported.clone()],
+            vec![sign(declaration("cnamts", "second"))],
+            vec![sign(access("cnamts", "second", 2))],
+            // The bytes of what is being appended.
+            vec![reported],
+            // Refused for what is decided only.
+            vec![sign(declaration("cnamts", "second"))],
+            // On an access that is being appended.
+            vec![contest],
+            // Undone, while a batch is in flight; then refused, because it was.
+            vec![sign(declaration("cnamts", "third")), sign(declaration("cnamts", "suivi"))],
+            vec![sign(access("cnamts", "third", 3))],
+        ];
+        store.close();
+        let mut answers = vec![hand_in(&ledger, &lots[0]).await];
+        store.append_waits().await;
+        for lot in &lots[1..] {
+            answers.push(store.until_looked_up(hand_in(&ledger, lot)).await);
+        }
+        // Looked up after the last, it tells that the last was decided.
+        let behind = [sign(access("cnamts", "suivi", 4))];
+        let behind = store.until_looked_up(hand_in(&ledger, &behind)).await;
+        assert_eq!(ledger.size().0, size, "nothing of it is visible");
+        store.fail_writes([failure]);
+        store.fail_heads(heads);
+        store.open();
+        let mut told = Vec::new();
+        for answer in answers {
+            told.push(answer.await.expect("no panic"));
+        }
+        let behind = behind.await.expect("no panic");
+        assert_eq!(told.iter().map(gone).collect::<Vec<_>>(), expected, "{failure:?}, {heads}");
+        let held = store.entry(Position(size)).await.expect("readable");
+        assert_eq!(held.is_some(), landed);
+        if failure == Failure::LandedByAnother {
+            assert!(ledger.known_head().read_only);
+            sound(&*store).await;
+            continue;
+        }
+        // Whoever asks again with the same bytes finds each recorded once.
+        let mut given: Vec<Receipt> = told.into_iter().flatten().flatten().collect();
+        given.extend(behind.ok().into_iter().flatten());
+        for lot in &lots[..6] {
+            match ledger.submit_all(lot).await {
+                Ok(receipts) => given.extend(receipts),
+                Err(SubmitError::Refused(refusal)) => assert_eq!(refusal.code, C::AlreadyExists),
+                Err(other) => panic!("{failure:?}, {heads}: {other:?}"),
+            }
+        }
+        assert!(ledger.with_register(|r| r.processing("third").is_none()));
+        ledger.shutdown().await;
+        for receipt in &given {
+            holds(&*store, receipt).await;
+        }
+        let first_of: std::collections::HashMap<_, _> =
+            given.iter().rev().map(|r| (r.filing, r.position)).collect();
+        assert!(given.iter().all(|r| first_of[&r.filing] == r.position), "one entry a filing");
+        crate::writing::assert_versions(&*store).await;
+        sound(&*store).await;
+    }
+}
+
 #[tokio::test]
 async fn what_was_refused_beside_a_batch_that_failed_is_not_refused_for_it() {
     let store = Arc::new(FaultyStore::new(MemoryStore::new(testing::ORIGIN)));
@@ -116,11 +235,9 @@ async fn what_was_refused_beside_a_batch_that_failed_is_not_refused_for_it() {
         sign(declaration("cnamts", "second")),
         known,
     ] {
-        let filing = Arc::new(ledger.read_filing(&text).await.expect("readable"));
-        let ledger = ledger.clone();
-        answers.push(tokio::spawn(async move { ledger.record(vec![filing]).await }));
-        tokio::task::yield_now().await;
-        // The writer takes the first alone: it is at the gate before the others come.
+        let lot = [text];
+        answers.push(store.until_looked_up(hand_in(&ledger, &lot)).await);
+        // The first is at the gate before the others come.
         store.append_waits().await;
     }
     store.fail_writes([Failure::None, Failure::Lost]);

@@ -131,7 +131,7 @@ async fn ours<A: Adaptable>(store: &dyn Store, id: &str) -> (Adapter<A>, usize) 
     let mut aggregate = Adapter::<A>::default();
     for row in &rows {
         let leaf = Leaf::parse(&row.sealed.leaf).expect("a leaf");
-        aggregate.apply(LedgerEvent(Event::read(&leaf.event).expect("an event")));
+        aggregate.apply(LedgerEvent(Arc::new(Event::read(&leaf.event).expect("an event"))));
     }
     (aggregate, rows.len())
 }
@@ -225,7 +225,7 @@ async fn given(
     let rows = store.stream(stream, id).await.expect("rows");
     let events = rows.iter().map(|row| {
         let leaf = Leaf::parse(&row.sealed.leaf).expect("a leaf");
-        LedgerEvent(Event::read(&leaf.event).expect("an event"))
+        LedgerEvent(Arc::new(Event::read(&leaf.event).expect("an event")))
     });
     let events = events.collect();
     (Arc::new(load(&*store).await.expect("a register").register), events)

@@ -3,6 +3,7 @@
 mod failover;
 mod faults;
 mod framework;
+mod groups;
 mod migration;
 mod postgres;
 mod refusals;

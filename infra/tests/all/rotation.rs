@@ -125,3 +125,54 @@ async fn a_rotation_that_fails_in_any_way_can_be_made_again() {
         assert_eq!(ledger.head().expect("signed").signed.kid, filed[0].key);
     }
 }
+
+type Answer = tokio::task::JoinHandle<Result<Vec<greffe_infra::receipt::Receipt>, SubmitError>>;
+
+/// Submits, without waiting for the answer.
+async fn hand_in(ledger: &Ledger, text: String) -> Answer {
+    let ledger = ledger.clone();
+    tokio::spawn(async move { ledger.submit(&text).await })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_decided_after_a_rotation_that_fails_is_signed_by_the_former_key() {
+    for (failure, landed) in [(Failure::Lost, false), (Failure::None, true)] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let ledger = create(directory.path()).await;
+        ledger.shutdown().await;
+        drop(ledger);
+        let keys = KeyStore::new(directory.path());
+        let key = keys.first_ledger_key().expect("the key");
+        let first = key.public().kid().to_owned();
+        let inner = SqliteStore::open(directory.path()).expect("a store");
+        let store = Arc::new(FaultyStore::new(inner));
+        let clock = greffe_infra::clock::Clock::System;
+        let ledger = Ledger::start(Arc::clone(&store) as _, clock, key, [7; 32], Some(keys))
+            .await
+            .expect("a ledger");
+        store.close();
+        let rotating = tokio::spawn({
+            let ledger = ledger.clone();
+            async move { ledger.rotate_key().await }
+        });
+        store.append_waits().await;
+        // Enough that they are signed while the rotation is in flight.
+        let bodies: serde_json::Value =
+            (0..100).map(|n| testing::access_body("suivi", n)).collect();
+        let lot = sign(serde_json::json!({
+            "iss": "cnamts", "kind": "access.report", "body": bodies,
+        }));
+        let staged = store.until_looked_up(hand_in(&ledger, lot.clone())).await;
+        let behind =
+            store.until_looked_up(hand_in(&ledger, sign(access("cnamts", "suivi", 1)))).await;
+        store.fail_writes([failure]);
+        store.open();
+        assert_eq!(rotating.await.expect("no panic").is_ok(), landed);
+        assert_eq!(staged.await.expect("no panic").is_ok(), landed);
+        let _ = behind.await.expect("no panic");
+        let receipts = ledger.submit(&lot).await.expect("recorded, once");
+        assert_eq!(receipts[0].key != first, landed);
+        fsck(&*store, None, |_, _| {}).await.expect("each entry is signed by its own key");
+        ledger.shutdown().await;
+    }
+}

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use greffe_domain::rules::{CURRENT, Rulebook, VERSIONS, formality};
+use greffe_domain::rules::{CURRENT, Rulebook, VERSIONS, formality, statistics};
 use greffe_domain::seal::{Leaf, Position};
 use greffe_infra::clock::Clock;
 use greffe_infra::ledger::{Ledger, OpenError};
@@ -13,8 +13,12 @@ use greffe_infra::testing;
 use crate::support::settled;
 
 /// Made up: what comes after ours.
-static NEXT: Rulebook =
-    Rulebook { version: "2999-12-31", rules: &[formality::RULES], states_term: true };
+static NEXT: Rulebook = Rulebook {
+    version: "2999-12-31",
+    rules: &[formality::RULES],
+    states_term: true,
+    thresholds: &statistics::THRESHOLDS,
+};
 
 async fn start(
     store: &Arc<MemoryStore>,

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::support::{holds, json as shown, refusal, refused, settled, sound};
 
 /// Versions of every stream, which must have no gap.
-async fn assert_versions(store: &dyn Store) {
+pub async fn assert_versions(store: &dyn Store) {
     let mut next = HashMap::new();
     for row in store.entries(Position(0), usize::MAX >> 1).await.expect("entries") {
         let version = next.entry((row.stream.kind, row.stream.id)).or_insert(0_u64);
@@ -286,7 +286,7 @@ async fn past_its_queue_the_ledger_says_that_it_is_overloaded_and_shutdown_drain
     let mut waiting = tokio::task::JoinSet::new();
     let mut overloaded = 0;
     // One group is with the writer, the queue fills behind it.
-    for n in 0..QUEUE as u64 + 2_000 {
+    for n in 0..QUEUE as u64 + 4_000 {
         let text = filing(n);
         let parsed = Arc::new(ledger.read_filing(&text).await.expect("readable"));
         let mut answer = Box::pin({

@@ -16,6 +16,8 @@ mod rules;
 mod sd_jwt_oracle;
 #[path = "../server/mod.rs"]
 mod server;
+#[path = "../statistics/mod.rs"]
+mod statistics;
 #[path = "../vectors.rs"]
 mod vectors;
 #[path = "../verify/mod.rs"]

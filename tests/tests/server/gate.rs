@@ -169,9 +169,39 @@ async fn a_cohort_is_released_against_the_receipt_of_its_grant_and_nothing_else(
         assert_eq!(show(&employer, &granted, PURPOSE, "site-1").status, 200);
 
         command_line(&path, &granted, &denied);
+        server.signal_terminate();
+        assert_eq!(server.wait(), Some(0));
+        after_a_rotation(&path, &granted);
     })
     .await
     .expect("every case holds");
+}
+
+/// Once the ledger changed its key, its receipts need that of the change.
+fn after_a_rotation(directory: &Path, before: &Value) {
+    let data = directory.to_str().expect("UTF-8");
+    let at = |name: &str| directory.join(name).to_str().expect("UTF-8").to_owned();
+    let rotation = at("rotation.json");
+    let rotated = greffe(&["rotate-key", "--data", data, "--receipt", &rotation]);
+    assert_eq!(rotated.status.code(), Some(0), "{}", String::from_utf8_lossy(&rotated.stderr));
+    let server = Server::start(directory);
+    let after = request(&server.client(), PURPOSE, "site-2");
+    assert_ne!(after["key"], before["key"]);
+    let check = |receipt: &Value, more: &[&str]| {
+        let file = at("shown.json");
+        std::fs::write(&file, receipt.to_string()).expect("written");
+        let trust = at("trust.json");
+        let args = ["receipt", "check", &file, "--trust", &trust, "--at", UNTIL];
+        let output = greffe(&[&args[..], more].concat());
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = check(&after, &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("key-unknown") && said.contains("rotation"), "{said}");
+    for receipt in [&after, before] {
+        let (code, said) = check(receipt, &["--rotation", &rotation]);
+        assert_eq!(code, Some(0), "{said}");
+    }
 }
 
 /// The same answers from the terminal, with their exit codes.

@@ -1,6 +1,7 @@
 //! The service as its users meet it: a process, a port, a directory on disk.
 
 mod ask;
+mod bitemporal;
 mod cases;
 mod crash;
 mod disk;

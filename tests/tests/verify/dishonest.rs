@@ -214,14 +214,18 @@ fn a_term_lengthened_or_left_out_is_named() {
         &|verdict| drop(verdict.as_object_mut().expect("an object").remove("valid_until")),
         &|verdict| verdict["valid_until"] = json!("2011-12-31"),
     ];
+    // A person who did not object: what her disclosure would tell leaves the term as it is.
+    let body = || sample::access(&[3]);
     for withheld in [false, true] {
         for change in changes {
             let mut ledger = ledger();
             sample::authorise_until(&mut ledger, "2012-12-31");
-            let draft =
-                Draft::act(FUND, Kind::AccessRequest, sample::access(&[1])).at("2012-01-20");
-            let position =
-                tamper(&mut ledger, &draft, &|leaf| change(&mut leaf["event"]["data"]["verdict"]));
+            let draft = Draft::act(FUND, Kind::AccessRequest, body()).at("2012-01-20");
+            let position = tamper(&mut ledger, &draft, &|leaf| {
+                let verdict = &mut leaf["event"]["data"]["verdict"];
+                assert_eq!(verdict["valid_until"], "2012-12-31");
+                change(verdict);
+            });
             let leave = greffe_tests::ledger::Leave {
                 withheld: withheld.then_some(&|_: u64| true),
                 ..Default::default()

@@ -4,7 +4,7 @@
 use greffe_domain::event::ClockKind;
 use greffe_domain::key::simulated_party_key;
 use greffe_domain::kind::Kind;
-use greffe_domain::rules::{CURRENT, Rulebook, VERSIONS, formality};
+use greffe_domain::rules::{CURRENT, Rulebook, VERSIONS, formality, statistics};
 use greffe_tests::ledger::{Draft, Force, TestLedger};
 use greffe_tests::sample::{self, EMPLOYER, FUND};
 use greffe_verify::{Failure, Reason, Report, verify_under};
@@ -14,8 +14,12 @@ use super::{assert_broken, broken, sound, trust};
 
 /// Made up, and older than ours: it looks at formalities alone, so that it covers what the
 /// rules on recipients refuse.
-static LENIENT: Rulebook =
-    Rulebook { version: "1999-12-31", rules: &[formality::RULES], states_term: false };
+static LENIENT: Rulebook = Rulebook {
+    version: "1999-12-31",
+    rules: &[formality::RULES],
+    states_term: false,
+    thresholds: &statistics::THRESHOLDS,
+};
 
 static BOTH: &[&Rulebook] = &[&LENIENT, &CURRENT];
 

@@ -1,0 +1,216 @@
+//! The pages people open, written on the server and whole without scripts.
+//!
+//! `request → Frame (language, where the reader is) → what the API answers → view → template`.
+//! Pages show what the JSON routes say and decide nothing. Words are in `locales/`, shapes in
+//! `templates/`; a page is one file with its style in it, and asks nobody else for anything.
+
+mod field;
+pub mod home;
+pub mod problems;
+pub mod register;
+pub mod signin;
+mod timeline;
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use askama::Template;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Uri, header};
+use axum::response::{Html, IntoResponse, Response};
+use data_encoding::BASE64;
+use fluent_bundle::FluentValue;
+use greffe_domain::date::Interval;
+use greffe_domain::rules::CURRENT;
+use greffe_domain::verdict::{Evidence, Outcome};
+use greffe_domain::vocabulary::CODELISTS;
+use sha2::{Digest, Sha256};
+
+use super::problem::Problem;
+use super::session::{Person, Visitor};
+use super::{Language, Shared, queries};
+use crate::words::{self, Lang};
+
+/// The whole style, in every page: one round trip, and no jump when it arrives.
+pub const STYLE: &str = concat!(
+    include_str!("../../../assets/vendor/modern-normalize.css"),
+    include_str!("../../../assets/greffe.css")
+);
+
+/// What pages may load: their own style by its hash, scripts and pictures of this server, and
+/// nothing from elsewhere.
+pub static SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hash = BASE64.encode(&Sha256::digest(STYLE));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; script-src 'self'; connect-src 'self'; \
+         img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    );
+    HeaderValue::from_str(&policy).expect("a policy of ASCII")
+});
+
+/// What every page needs to know of its reader.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    pub lang: Lang,
+    /// Path and query asked for, without the language.
+    here: String,
+    /// Whether the address names the language: it is then remembered.
+    names_language: bool,
+    pub signed: Option<Signed>,
+}
+
+/// What the header says of whoever is signed in.
+#[derive(Debug, Clone)]
+pub struct Signed {
+    /// Who, in the reader's words.
+    pub who: String,
+    /// The part of the site that is theirs.
+    pub home: &'static str,
+    pub csrf: String,
+    pub demonstration: bool,
+}
+
+impl FromRequestParts<Shared> for Frame {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Problem> {
+        let Language(lang) = Language::from_request_parts(parts, app).await?;
+        let Visitor(session) = Visitor::from_request_parts(parts, app).await?;
+        let mut frame = Self::new(lang, &parts.uri);
+        frame.signed = session.map(|session| Signed {
+            who: match &session.person {
+                Person::Citizen { .. } => frame.t("signed-citizen").into_owned(),
+                Person::Agent { party } => app.ledger.with_register(|r| {
+                    r.party(party).map_or_else(|| party.clone(), |p| p.name.clone())
+                }),
+            },
+            home: signin::home_of(app, &session.person),
+            csrf: session.csrf.clone(),
+            demonstration: session.demonstration,
+        });
+        Ok(frame)
+    }
+}
+
+impl Frame {
+    pub fn new(lang: Lang, uri: &Uri) -> Self {
+        let query = uri.query().unwrap_or_default();
+        let kept: Vec<&str> =
+            query.split('&').filter(|p| !p.is_empty() && !p.starts_with("lang=")).collect();
+        let names_language = query.split('&').any(|p| p.starts_with("lang="));
+        let mut here = uri.path().to_owned();
+        if !kept.is_empty() {
+            here.push('?');
+            here.push_str(&kept.join("&"));
+        }
+        Self { lang, here, names_language, signed: None }
+    }
+
+    /// This page in a language.
+    pub fn here_in(&self, lang: &str) -> String {
+        let join = if self.here.contains('?') { '&' } else { '?' };
+        format!("{}{join}lang={lang}", self.here)
+    }
+
+    pub fn is(&self, lang: &str) -> bool {
+        self.lang.as_str() == lang
+    }
+
+    /// Whether the page asked for is in a part of the site.
+    pub fn within(&self, path: &str) -> bool {
+        self.here.starts_with(path)
+    }
+
+    pub fn style(&self) -> &'static str {
+        STYLE
+    }
+
+    pub fn t(&self, key: &str) -> Cow<'static, str> {
+        words::word(self.lang, key)
+    }
+
+    pub fn with(&self, key: &str, values: &[(&str, FluentValue<'_>)]) -> Cow<'static, str> {
+        words::word_with(self.lang, key, values)
+    }
+
+    /// A text with a count in it, named `n`.
+    pub fn count(&self, key: &str, n: usize) -> Cow<'static, str> {
+        words::word_with(self.lang, key, &[("n", FluentValue::from(n))])
+    }
+
+    pub fn days(&self, interval: &Interval) -> String {
+        words::days(self.lang, interval)
+    }
+
+    /// A published code in words; the code itself where no list holds it.
+    pub fn label(&self, code: &str) -> String {
+        let term = CODELISTS.lists.values().flatten().find(|t| t.code == code);
+        term.map_or_else(
+            || code.to_owned(),
+            |t| self.lang.pick(&t.label_fr, &t.label_en).to_owned(),
+        )
+    }
+
+    /// A rule's plain sentence.
+    pub fn reason(&self, code: &str) -> String {
+        queries::reason(code, &CURRENT, self.lang).unwrap_or_else(|| code.to_owned())
+    }
+
+    /// A slug in words where they are shipped, else as it stands without its hyphens.
+    pub fn slug(&self, family: &str, slug: &str) -> String {
+        words::find_word(self.lang, &format!("{family}-{slug}"), None)
+            .map_or_else(|| slug.replace('-', " "), Cow::into_owned)
+    }
+
+    pub fn evidence(&self, evidence: Evidence) -> Cow<'static, str> {
+        self.t(match evidence {
+            Evidence::Contradicted => "evidence-contradicted",
+            Evidence::NotEvidenced => "evidence-not-evidenced",
+            Evidence::Uncertain => "evidence-uncertain",
+        })
+    }
+
+    pub fn verdict(&self, outcome: Outcome) -> Badge {
+        let code = outcome.as_str();
+        Badge::new(
+            match code {
+                "COVERED" => "yes",
+                "COVERED-WITH-RESERVATIONS" => "partly",
+                "NOT-COVERED" => "no",
+                _ => "open",
+            },
+            self.t(&format!("verdict-{code}")),
+        )
+    }
+
+    /// Writes a page.
+    pub fn render(&self, page: &impl Template) -> Response {
+        let html = page.render().expect("writing a page to memory does not fail");
+        let mut response =
+            ([(header::CONTENT_LANGUAGE, self.lang.as_str())], Html(html)).into_response();
+        if self.names_language {
+            let cookie = format!(
+                "lang={}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly",
+                self.lang.as_str()
+            );
+            let cookie = HeaderValue::from_str(&cookie).expect("a cookie of ASCII");
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        response
+    }
+}
+
+/// A word that weighs: its colour says what its text says.
+#[derive(Debug, Clone)]
+pub struct Badge {
+    /// `yes`, `partly`, `no`, `open`.
+    pub class: &'static str,
+    pub text: Cow<'static, str>,
+}
+
+impl Badge {
+    pub fn new(class: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
+        Self { class, text: text.into() }
+    }
+}

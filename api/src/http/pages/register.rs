@@ -1,0 +1,631 @@
+//! The public register as pages: lists, search, and one page for a processing, a decision,
+//! an experiment, a party, each as it was valid on a day and as it was known then.
+
+use std::borrow::Cow;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use greffe_domain::date::{Interval, LegalDate};
+use greffe_domain::register::Register;
+use serde_json::Value;
+use unicode_normalization::UnicodeNormalization;
+
+use super::super::problem::Problem;
+use super::super::register::{When, decision_at, experiment_at, party_at, processing_at};
+use super::super::{Params, Shared};
+use super::field::{Field, fields};
+use super::home::{FindingView, tell};
+use super::timeline::{Item, Outcome, interval, outcomes, timeline, weight};
+use super::{Badge, Frame};
+use crate::charts::{self, Step};
+
+/// Rows of one page of a list, and of each kind in a search.
+const PAGE: usize = 50;
+
+/// One line of a list.
+#[derive(Clone)]
+pub struct Row {
+    pub href: String,
+    pub kind: Cow<'static, str>,
+    pub title: String,
+    pub note: String,
+    pub days: String,
+    pub badge: Option<Badge>,
+    pub position: u64,
+}
+
+/// When the register is read, as the reader asked and as the page says.
+pub struct Dated {
+    pub as_of: String,
+    pub known_at: String,
+    /// A sentence, where either is asked for.
+    pub notice: Option<String>,
+}
+
+impl Dated {
+    async fn read(app: &Shared, frame: &Frame, params: &Params) -> Result<(Self, When), Problem> {
+        params.only(&["as_of", "known_at"])?;
+        let when = When::read(app, params).await?;
+        let text = |name: &str| params.text(name).unwrap_or_default().to_owned();
+        let known = params.text("known_at").map(|known| match LegalDate::parse(known) {
+            Some(day) => crate::words::day(frame.lang, day),
+            None => known.to_owned(),
+        });
+        let valid = when.as_of.map(|day| crate::words::day(frame.lang, day));
+        let notice = match (valid, known) {
+            (None, None) => None,
+            (Some(day), None) => Some(frame.with("as-of-valid", &[("day", day.into())])),
+            (None, Some(known)) => Some(frame.with("as-of-known", &[("known", known.into())])),
+            (Some(day), Some(known)) => {
+                Some(frame.with("as-of-both", &[("day", day.into()), ("known", known.into())]))
+            }
+        };
+        let dated = Self {
+            as_of: text("as_of"),
+            known_at: text("known_at"),
+            notice: notice.map(Cow::into_owned),
+        };
+        Ok((dated, when))
+    }
+}
+
+#[derive(Template)]
+#[template(path = "register/index.html")]
+struct Index {
+    frame: Frame,
+    newest: Vec<Row>,
+    counts: Vec<(&'static str, Cow<'static, str>, usize)>,
+}
+
+#[derive(Template)]
+#[template(path = "register/list.html")]
+struct List {
+    frame: Frame,
+    title: Cow<'static, str>,
+    path: &'static str,
+    rows: Vec<Row>,
+    next: Option<u64>,
+}
+
+#[derive(Template)]
+#[template(path = "register/search.html")]
+struct Search {
+    frame: Frame,
+    q: String,
+    rows: Vec<Row>,
+    cut: bool,
+}
+
+#[derive(Template)]
+#[template(path = "register/processing.html")]
+struct ProcessingPage {
+    frame: Frame,
+    id: String,
+    dated: Dated,
+    title: String,
+    controller: Option<(String, String)>,
+    declared: Vec<Field>,
+    declared_formal: bool,
+    counted: Vec<Field>,
+    items: Vec<Item>,
+    experiments: Vec<Row>,
+    obstacles: Vec<FindingView>,
+}
+
+#[derive(Template)]
+#[template(path = "register/decision.html")]
+struct DecisionPage {
+    frame: Frame,
+    id: String,
+    dated: Dated,
+    title: String,
+    processing: (String, String),
+    by: String,
+    formal: bool,
+    days: String,
+    position: u64,
+    overall: Option<Badge>,
+    fields: Vec<Field>,
+    outcomes: Vec<Outcome>,
+    items: Vec<Item>,
+}
+
+#[derive(Template)]
+#[template(path = "register/experiment.html")]
+struct ExperimentPage {
+    frame: Frame,
+    id: String,
+    dated: Dated,
+    processing: (String, String),
+    sites: Vec<SiteRow>,
+    chart: Option<String>,
+    steps: Vec<(String, usize)>,
+    planned: Vec<(String, String)>,
+    conditions: Vec<ConditionRow>,
+    items: Vec<Item>,
+    obstacles: Vec<FindingView>,
+}
+
+struct SiteRow {
+    name: String,
+    commune: String,
+    headcount: String,
+    days: String,
+    position: u64,
+}
+
+struct ConditionRow {
+    name: String,
+    set: u64,
+    met: Option<u64>,
+}
+
+#[derive(Template)]
+#[template(path = "register/party.html")]
+struct PartyPage {
+    frame: Frame,
+    id: String,
+    dated: Dated,
+    name: String,
+    roles: Vec<Cow<'static, str>>,
+    siren: Option<String>,
+    keys: Vec<(String, u64, Option<u64>)>,
+    processings: Vec<Row>,
+    items: Vec<Item>,
+}
+
+/// A party's name, or its id while nobody of that id is registered.
+fn name_of(register: &Register, id: &str) -> String {
+    register.party(id).map_or_else(|| id.to_owned(), |p| p.name.clone())
+}
+
+fn named<'a>(app: &'a Shared) -> impl Fn(&str) -> String + 'a {
+    |id| app.ledger.with_register(|register| name_of(register, id))
+}
+
+fn processing_rows(register: &Register, frame: &Frame) -> Vec<Row> {
+    let rows = register.processings().filter_map(|(id, p)| {
+        let version = p.versions.last()?;
+        Some(Row {
+            href: format!("/register/processings/{id}"),
+            kind: frame.t("kind-of-processing"),
+            title: version.data.title.clone(),
+            note: p.controller.as_deref().map(|c| name_of(register, c)).unwrap_or_default(),
+            days: frame.days(&version.at),
+            badge: (!version.formal).then(|| Badge::new("open", frame.t("described"))),
+            position: version.position,
+        })
+    });
+    rows.collect()
+}
+
+fn decision_rows(register: &Register, frame: &Frame) -> Vec<Row> {
+    let rows = register.decisions().map(|(id, d)| {
+        let data = &d.rendered.data;
+        let codes: Vec<&str> = data.outcomes.iter().map(|o| o.outcome.as_str()).collect();
+        let processing = register.processing(&data.processing).and_then(|p| p.versions.last());
+        Row {
+            href: format!("/register/decisions/{id}"),
+            kind: frame.t("kind-of-decision"),
+            title: match &data.number {
+                Some(n) => frame.with("decision-number", &[("n", n.as_str().into())]).into_owned(),
+                None => id.clone(),
+            },
+            note: processing.map_or_else(|| data.processing.clone(), |v| v.data.title.clone()),
+            days: frame.days(&d.rendered.at),
+            badge: super::super::register::overall(&codes)
+                .map(|code| Badge::new(weight(code), frame.label(code))),
+            position: d.rendered.position,
+        }
+    });
+    rows.collect()
+}
+
+fn experiment_rows(register: &Register, frame: &Frame) -> Vec<Row> {
+    let rows = register.experiments().filter_map(|(id, e)| {
+        let launch = e.launches.last()?;
+        let processing = register.processing(&e.processing).and_then(|p| p.versions.last());
+        Some(Row {
+            href: format!("/register/experiments/{id}"),
+            kind: frame.t("kind-of-experiment"),
+            title: id.clone(),
+            note: processing.map_or_else(|| e.processing.clone(), |v| v.data.title.clone()),
+            days: frame.days(&launch.at),
+            badge: None,
+            position: launch.position,
+        })
+    });
+    rows.collect()
+}
+
+fn party_rows(register: &Register, frame: &Frame) -> Vec<Row> {
+    let rows = register.parties().map(|(id, p)| {
+        let roles: Vec<_> =
+            p.roles.iter().map(|r| frame.t(&format!("role-{}", r.as_str()))).collect();
+        Row {
+            href: format!("/register/parties/{id}"),
+            kind: frame.t("kind-of-party"),
+            title: p.name.clone(),
+            note: roles.join(", "),
+            days: String::new(),
+            badge: None,
+            position: p.position,
+        }
+    });
+    rows.collect()
+}
+
+/// What was declared and decided last, newest first.
+pub fn newest(app: &Shared, frame: &Frame, n: usize) -> Vec<Row> {
+    let mut rows = app.ledger.with_register(|register| {
+        let mut rows = processing_rows(register, frame);
+        rows.extend(decision_rows(register, frame));
+        rows
+    });
+    rows.sort_by_key(|row| std::cmp::Reverse(row.position));
+    rows.truncate(n);
+    rows
+}
+
+pub async fn index(
+    State(app): State<Shared>,
+    frame: Frame,
+    params: Params,
+) -> Result<Response, Problem> {
+    params.only(&[])?;
+    let counts = app.ledger.with_register(|r| {
+        vec![
+            ("/register/processings", frame.t("read-processings"), r.processings().count()),
+            ("/register/decisions", frame.t("read-decisions"), r.decisions().count()),
+            ("/register/experiments", frame.t("read-experiments"), r.experiments().count()),
+            ("/register/parties", frame.t("read-parties"), r.parties().count()),
+        ]
+    });
+    let newest = newest(&app, &frame, PAGE);
+    Ok(frame.clone().render(&Index { frame, newest, counts }))
+}
+
+/// A list, in order of position, from a cursor on.
+fn list(
+    frame: Frame,
+    params: &Params,
+    title: &str,
+    path: &'static str,
+    mut rows: Vec<Row>,
+) -> Result<Response, Problem> {
+    params.only(&["cursor"])?;
+    let cursor = params.number("cursor")?.unwrap_or(0);
+    rows.retain(|row| row.position >= cursor);
+    rows.sort_by_key(|row| row.position);
+    let next = rows.get(PAGE).map(|row| row.position);
+    rows.truncate(PAGE);
+    let title = frame.t(title);
+    Ok(frame.clone().render(&List { frame, title, path, rows, next }))
+}
+
+pub async fn processings(
+    State(app): State<Shared>,
+    frame: Frame,
+    params: Params,
+) -> Result<Response, Problem> {
+    let rows = app.ledger.with_register(|r| processing_rows(r, &frame));
+    list(frame, &params, "read-processings", "/register/processings", rows)
+}
+
+pub async fn decisions(
+    State(app): State<Shared>,
+    frame: Frame,
+    params: Params,
+) -> Result<Response, Problem> {
+    let rows = app.ledger.with_register(|r| decision_rows(r, &frame));
+    list(frame, &params, "read-decisions", "/register/decisions", rows)
+}
+
+pub async fn experiments(
+    State(app): State<Shared>,
+    frame: Frame,
+    params: Params,
+) -> Result<Response, Problem> {
+    let rows = app.ledger.with_register(|r| experiment_rows(r, &frame));
+    list(frame, &params, "read-experiments", "/register/experiments", rows)
+}
+
+pub async fn parties(
+    State(app): State<Shared>,
+    frame: Frame,
+    params: Params,
+) -> Result<Response, Problem> {
+    let rows = app.ledger.with_register(|r| party_rows(r, &frame));
+    list(frame, &params, "read-parties", "/register/parties", rows)
+}
+
+/// Without case and accents, for searching.
+fn plain(text: &str) -> String {
+    text.nfkd()
+        .filter(|c| !('\u{300}'..='\u{36f}').contains(c))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+pub async fn search(
+    State(app): State<Shared>,
+    frame: Frame,
+    params: Params,
+) -> Result<Response, Problem> {
+    params.only(&["q"])?;
+    let q = params.text("q").unwrap_or_default().trim().to_owned();
+    let words: Vec<String> = plain(&q).split_whitespace().map(str::to_owned).collect();
+    let mut rows = Vec::new();
+    if !words.is_empty() {
+        rows = app.ledger.with_register(|register| {
+            let mut rows = processing_rows(register, &frame);
+            rows.extend(decision_rows(register, &frame));
+            rows.extend(experiment_rows(register, &frame));
+            rows.extend(party_rows(register, &frame));
+            rows
+        });
+        rows.retain(|row| {
+            let text = plain(&format!("{} {} {} {}", row.href, row.kind, row.title, row.note));
+            words.iter().all(|word| text.contains(word.as_str()))
+        });
+        rows.sort_by_key(|row| std::cmp::Reverse(row.position));
+    }
+    let cut = rows.len() > PAGE;
+    rows.truncate(PAGE);
+    Ok(frame.clone().render(&Search { frame, q, rows, cut }))
+}
+
+fn string(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// Id and title of a processing.
+fn titled(app: &Shared, id: &str) -> (String, String) {
+    let title = app.ledger.with_register(|r| {
+        r.processing(id).and_then(|p| p.versions.last()).map(|v| v.data.title.clone())
+    });
+    (id.to_owned(), title.unwrap_or_else(|| id.to_owned()))
+}
+
+fn obstacles(frame: &Frame, answer: &Value) -> Vec<FindingView> {
+    let found = serde_json::from_value::<Vec<greffe_domain::verdict::Finding>>(
+        answer["generalisation"]["findings"].clone(),
+    );
+    tell(frame, &found.unwrap_or_default())
+}
+
+pub async fn processing(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+    frame: Frame,
+    params: Params,
+) -> Result<Response, Problem> {
+    let (dated, when) = Dated::read(&app, &frame, &params).await?;
+    let answer = processing_at(&app, &id, &when).await?;
+    let mut about = vec![&answer, &answer["about"]];
+    let mut launched = Vec::new();
+    for experiment in answer["experiments"].as_array().into_iter().flatten() {
+        let id = experiment.as_str().unwrap_or_default();
+        // One launched later than what is known is not among what is shown.
+        match experiment_at(&app, id, &when).await {
+            Ok(found) => launched.push(found),
+            Err(problem) if problem.code == "not-found" => {}
+            Err(problem) => return Err(problem),
+        }
+    }
+    for experiment in &launched {
+        about.extend([experiment, &experiment["about"]]);
+    }
+    let items = timeline(&frame, &about, named(&app));
+    let versions = answer["versions"].as_array().cloned().unwrap_or_default();
+    let in_force: Vec<u64> =
+        serde_json::from_value(answer["declared"]["in_force"].clone()).unwrap_or_default();
+    let shown = versions
+        .iter()
+        .rev()
+        .find(|v| v["position"].as_u64().is_some_and(|p| in_force.contains(&p)))
+        .or(versions.last());
+    let body = shown.map_or(&Value::Null, |v| &v["body"]);
+    let names = [
+        "purposes",
+        "categories",
+        "legal_basis",
+        "special_basis",
+        "recipients",
+        "subjects",
+        "identifiability",
+    ];
+    let counted = ["agreements", "objections", "uses"]
+        .iter()
+        .filter_map(|name| {
+            let n = answer[*name].as_u64().filter(|n| *n > 0)?;
+            Some(Field {
+                label: frame.t(&format!("counted-{name}")).into_owned(),
+                text: n.to_string(),
+            })
+        })
+        .collect();
+    let controller = answer["controller"].as_str().map(|c| (c.to_owned(), named(&app)(c)));
+    let experiments = app.ledger.with_register(|r| {
+        let mut rows = experiment_rows(r, &frame);
+        rows.retain(|row| {
+            launched.iter().any(|e| row.href.ends_with(&format!("/{}", string(&e["id"]))))
+        });
+        rows
+    });
+    let page = ProcessingPage {
+        title: body["title"].as_str().map_or_else(|| id.clone(), str::to_owned),
+        controller,
+        declared: fields(&frame, &names, body),
+        declared_formal: shown.is_some_and(|v| v["formal"] == true),
+        counted,
+        items,
+        experiments,
+        obstacles: obstacles(&frame, &answer),
+        id,
+        dated,
+        frame: frame.clone(),
+    };
+    Ok(frame.render(&page))
+}
+
+pub async fn decision(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+    frame: Frame,
+    params: Params,
+) -> Result<Response, Problem> {
+    let (dated, when) = Dated::read(&app, &frame, &params).await?;
+    let answer = decision_at(&app, &id, &when).await?;
+    let outcomes = outcomes(&frame, &answer);
+    let items = timeline(
+        &frame,
+        &[&answer["about"], &serde_json::json!({"decisions": [answer.clone()]})],
+        named(&app),
+    );
+    let page = DecisionPage {
+        title: match answer["number"].as_str() {
+            Some(n) => frame.with("decision-number", &[("n", n.into())]).into_owned(),
+            None => id.clone(),
+        },
+        processing: titled(&app, answer["processing"].as_str().unwrap_or_default()),
+        by: named(&app)(answer["by"].as_str().unwrap_or_default()),
+        formal: answer["formal"] == true,
+        days: frame.days(&interval(&answer["at"])),
+        position: answer["position"].as_u64().unwrap_or_default(),
+        overall: answer["outcome"].as_str().map(|code| Badge::new(weight(code), frame.label(code))),
+        fields: fields(&frame, &["formality", "effective_from", "until"], &answer),
+        outcomes,
+        items,
+        id,
+        dated,
+        frame: frame.clone(),
+    };
+    Ok(frame.render(&page))
+}
+
+pub async fn experiment(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+    frame: Frame,
+    params: Params,
+) -> Result<Response, Problem> {
+    let (dated, when) = Dated::read(&app, &frame, &params).await?;
+    let answer = experiment_at(&app, &id, &when).await?;
+    let mut enrolled: Vec<(Interval, SiteRow)> = answer["sites"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|fact| {
+            let (site, at) = (&fact["site"], interval(&fact["at"]));
+            let headcount = site["headcount"].as_i64();
+            let row = SiteRow {
+                name: string(&site["name"]),
+                commune: string(&site["commune"]),
+                headcount: headcount.map_or_else(
+                    || frame.t("unknown").into_owned(),
+                    |n| super::field::amount(&frame, "headcount", n),
+                ),
+                days: frame.days(&at),
+                position: fact["position"].as_u64().unwrap_or_default(),
+            };
+            (at, row)
+        })
+        .collect();
+    enrolled.sort_by_key(|(at, row)| (at.latest, at.earliest, row.position));
+    // A site counts from the last day on which it may have been enrolled.
+    let mut steps: Vec<Step> = Vec::new();
+    for (n, (at, _)) in enrolled.iter().enumerate() {
+        let Some(day) = at.latest.or(at.earliest) else { continue };
+        match steps.last_mut() {
+            Some(step) if step.day == day => step.count = n + 1,
+            _ => steps.push(Step { day, count: n + 1 }),
+        }
+    }
+    let planned: Vec<(LegalDate, usize)> = answer["plans"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|plan| {
+            let target = usize::try_from(plan["body"]["target_sites"].as_u64()?).ok()?;
+            let by = plan["body"]["by"].as_str().and_then(greffe_domain::event::At::parse);
+            let day = by.and_then(|by| by.interval.latest).or(interval(&plan["at"]).latest)?;
+            Some((day, target))
+        })
+        .collect();
+    let chart = charts::sites(&frame, &steps, &planned);
+    let conditions = conditions(&frame, &answer["about"]);
+    let page = ExperimentPage {
+        processing: titled(&app, answer["processing"].as_str().unwrap_or_default()),
+        sites: enrolled.into_iter().map(|(_, row)| row).collect(),
+        steps: steps.iter().map(|s| (crate::words::day(frame.lang, s.day), s.count)).collect(),
+        planned: planned
+            .iter()
+            .map(|(day, n)| (crate::words::day(frame.lang, *day), n.to_string()))
+            .collect(),
+        chart,
+        conditions,
+        items: timeline(&frame, &[&answer, &answer["about"]], named(&app)),
+        obstacles: obstacles(&frame, &answer),
+        id,
+        dated,
+        frame: frame.clone(),
+    };
+    Ok(frame.render(&page))
+}
+
+/// Conditions set for generalising, and whether each is recorded as met.
+fn conditions(frame: &Frame, about: &Value) -> Vec<ConditionRow> {
+    let facts = |list: &str| about[list].as_array().cloned().unwrap_or_default();
+    let met = facts("conditions_met");
+    facts("conditions_set")
+        .iter()
+        .filter_map(|set| {
+            let slug = set["body"]["condition"].as_str()?;
+            let met = met.iter().find(|m| m["body"]["condition"] == slug);
+            Some(ConditionRow {
+                name: frame.slug("condition", slug),
+                set: set["position"].as_u64()?,
+                met: met.and_then(|m| m["position"].as_u64()),
+            })
+        })
+        .collect()
+}
+
+pub async fn party(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+    frame: Frame,
+    params: Params,
+) -> Result<Response, Problem> {
+    let (dated, when) = Dated::read(&app, &frame, &params).await?;
+    let answer = party_at(&app, &id, &when).await?;
+    let strings = |value: &Value| -> Vec<String> {
+        serde_json::from_value(value.clone()).unwrap_or_default()
+    };
+    let keys = answer["keys"].as_array().into_iter().flatten().map(|key| {
+        let enrolled = key["enrolled"].as_u64().unwrap_or_default();
+        (string(&key["kid"]), enrolled, key["revoked"].as_u64())
+    });
+    let processings = app.ledger.with_register(|register| {
+        let view = register.view(when.size);
+        let own = |row: &Row| {
+            let id_of = row.href.trim_start_matches("/register/processings/");
+            view.processing(id_of).is_some_and(|p| p.controller.as_deref() == Some(id.as_str()))
+        };
+        processing_rows(register, &frame).into_iter().filter(own).collect()
+    });
+    let page = PartyPage {
+        name: string(&answer["name"]),
+        roles: strings(&answer["roles"]).iter().map(|r| frame.t(&format!("role-{r}"))).collect(),
+        siren: answer["siren"].as_str().map(str::to_owned),
+        keys: keys.collect(),
+        processings,
+        items: timeline(&frame, &[&answer["about"]], named(&app)),
+        id,
+        dated,
+        frame: frame.clone(),
+    };
+    Ok(frame.render(&page))
+}
