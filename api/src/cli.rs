@@ -19,6 +19,7 @@ mod file;
 mod fsck;
 mod init;
 mod keygen;
+mod migrate;
 mod rebuild;
 mod receipt;
 mod replay;
@@ -33,9 +34,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use greffe_domain::key::{SecretKey, simulated_party_key};
 use greffe_domain::refusal::Refusal;
-use greffe_infra::ledger::OpenError;
+use greffe_infra::ledger::{Ledger, OpenError, Purpose};
+use greffe_infra::migrate::MigrateError;
 use greffe_infra::sequencer::SubmitError;
-use greffe_infra::store::Fault;
+use greffe_infra::store::{Fault, Location};
 
 /// A regulatory ledger: who saw which absence data, under what basis, and was it lawful then.
 #[derive(Parser)]
@@ -73,6 +75,8 @@ enum Command {
     Fsck(fsck::Args),
     /// Rebuild the projections from the ledger.
     Rebuild(rebuild::Args),
+    /// Copy a ledger to another store, byte for byte.
+    Migrate(migrate::Args),
     /// Change the ledger's own key.
     RotateKey(rotate::Args),
 }
@@ -80,42 +84,59 @@ enum Command {
 /// Where a ledger is.
 #[derive(clap::Args, Clone)]
 pub struct Place {
-    /// Data directory of the ledger.
+    /// Data directory: keys, trust.json, projections, and the ledger itself unless --store
+    /// says otherwise.
     #[arg(long, env = "GREFFE_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Store: `sqlite:PATH`, the data directory or the ledger file in it.
-    #[arg(long, env = "GREFFE_STORE", value_name = "URL", conflicts_with = "data")]
+    /// Store: `sqlite:PATH`, or `postgres://USER@HOST,HOST/DATABASE`.
+    #[arg(long, env = "GREFFE_STORE", value_name = "URL")]
     store: Option<String>,
 }
 
 impl Place {
-    /// The data directory meant.
-    pub fn directory(&self) -> Result<PathBuf, CliError> {
-        if let Some(data) = &self.data {
-            return Ok(data.clone());
-        }
-        let Some(store) = &self.store else {
-            return Err(CliError::broken(
+    /// Where the bytes are, and the data directory if there is one.
+    pub fn location(&self) -> Result<(Option<PathBuf>, Location), CliError> {
+        match (&self.data, &self.store) {
+            (None, None) => Err(CliError::broken(
                 "no ledger was named",
-                "add --data DIR (or --store sqlite:PATH)",
-            ));
-        };
-        let path = store.strip_prefix("sqlite:").map(|p| p.trim_start_matches("//"));
-        match path {
-            Some(path) => {
-                let path = PathBuf::from(path);
-                let file = path.extension().is_some_and(|e| e == "db") || path.is_file();
-                match path.parent() {
-                    Some(parent) if file => Ok(parent.to_path_buf()),
-                    _ => Ok(path),
-                }
+                "add --data DIR (and --store URL when the ledger is not in it)",
+            )),
+            (Some(data), None) => Ok((Some(data.clone()), Location::in_directory(data))),
+            (data, Some(store)) => {
+                let location = parse_store(store)?;
+                let beside = || location.directory().map(Path::to_owned);
+                Ok((data.clone().or_else(beside), location))
             }
-            None => Err(CliError::broken(
-                format!("this build has no store for `{store}`"),
-                "use --store sqlite:PATH; other engines come in a later version",
+        }
+    }
+
+    /// Both, for commands that need keys.
+    pub fn resolve(&self) -> Result<(PathBuf, Location), CliError> {
+        match self.location()? {
+            (Some(directory), location) => Ok((directory, location)),
+            (None, _) => Err(CliError::broken(
+                "a ledger in a database keeps its keys in a directory, and none was named",
+                "add --data DIR beside --store",
             )),
         }
     }
+
+    pub async fn open(&self, purpose: Purpose) -> Result<(PathBuf, Ledger), CliError> {
+        let (directory, location) = self.resolve()?;
+        let ledger = Ledger::open_at(&directory, &location, purpose).await?;
+        Ok((directory, ledger))
+    }
+}
+
+/// Reads a store's URL.
+pub fn parse_store(url: &str) -> Result<Location, CliError> {
+    Location::parse(url).ok_or_else(|| {
+        let engine = url.split_once(':').map_or(url, |(scheme, _)| scheme);
+        CliError::broken(
+            format!("this build has no store for `{engine}:`"),
+            "use sqlite:PATH or postgres://USER@HOST/DATABASE",
+        )
+    })
 }
 
 /// Who asks.
@@ -224,6 +245,24 @@ impl From<OpenError> for CliError {
     }
 }
 
+impl From<MigrateError> for CliError {
+    fn from(error: MigrateError) -> Self {
+        let what = Self::caused(&error);
+        match error {
+            MigrateError::Fault(fault) => {
+                Self::broken(what, format!("{}; the next run goes on from there", fault.advice()))
+            }
+            MigrateError::NotAPrefix(_) => {
+                Self::no(what, "choose an empty target, or the one of an earlier run")
+            }
+            MigrateError::Source(_) => {
+                Self::no(what, "restore the ledger from a copy; keep this one as evidence")
+            }
+            MigrateError::Copy(_) => Self::no(what, "drop the copy, and copy again"),
+        }
+    }
+}
+
 impl From<SubmitError> for CliError {
     fn from(error: SubmitError) -> Self {
         match error {
@@ -307,6 +346,7 @@ pub fn run() -> ExitCode {
             Command::Export(args) => export::run(args).await,
             Command::Fsck(args) => fsck::run(args).await,
             Command::Rebuild(args) => rebuild::run(args).await,
+            Command::Migrate(args) => migrate::run(args).await,
             Command::RotateKey(args) => rotate::run(args).await,
         }
     });
@@ -345,7 +385,7 @@ mod tests {
             (&["greffe", "sign"], "were not provided", "usage: greffe sign"),
             (&["greffe", "nothing"], "nothing", "greffe"),
             (&["greffe", "serve", "--listen", "here"], "here", "--help"),
-            (&["greffe", "serve", "--data", "a", "--store", "b"], "cannot be used", "usage:"),
+            (&["greffe", "replay", "x", "--data", "a", "--url", "b"], "cannot be used", "usage:"),
         ] {
             let Err(error) = super::Cli::try_parse_from(args) else { panic!("{args:?}") };
             let text = super::misused(&error.render().to_string()).to_string();

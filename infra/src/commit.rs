@@ -372,7 +372,7 @@ fn kept_disclosures(entries: &[Entry], mut disclosures: Vec<DisclosureRow>) -> V
 }
 
 /// Digests whose values an event has erased.
-fn erased_by(event: &Event) -> Vec<Hash32> {
+pub(crate) fn erased_by(event: &Event) -> Vec<Hash32> {
     let Some(Body::EraseSubject(erased)) = event.filed().map(|f| &*f.body) else {
         return Vec::new();
     };

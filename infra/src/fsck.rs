@@ -99,7 +99,10 @@ pub async fn fsck(
 }
 
 /// A page of entries; when it cannot be read, the first row that cannot.
-async fn read_page(store: &dyn Store, from: Position) -> Result<Vec<EntryRow>, FsckError> {
+pub(crate) async fn read_page(
+    store: &dyn Store,
+    from: Position,
+) -> Result<Vec<EntryRow>, FsckError> {
     let fault = match store.entries(from, PAGE).await {
         Ok(entries) => return Ok(entries),
         Err(fault) => fault,
@@ -115,7 +118,7 @@ async fn read_page(store: &dyn Store, from: Position) -> Result<Vec<EntryRow>, F
 }
 
 /// Filings whose first item is in `from..until`.
-async fn read_filings(
+pub(crate) async fn read_filings(
     store: &dyn Store,
     from: Position,
     until: Position,
@@ -137,7 +140,9 @@ async fn read_filings(
 }
 
 /// Every digest that an erasure names, and the position of the first that does.
-async fn erased_digests(store: &dyn Store) -> Result<HashMap<Hash32, Position>, FsckError> {
+pub(crate) async fn erased_digests(
+    store: &dyn Store,
+) -> Result<HashMap<Hash32, Position>, FsckError> {
     let mut erased = HashMap::new();
     let mut from = Position(0);
     loop {
@@ -179,7 +184,7 @@ fn damage(
     Damage { table, position, column, reason: reason.into() }
 }
 
-struct Check<'a> {
+pub(crate) struct Check<'a> {
     origin: &'a str,
     /// Signs the next entry.
     key: Option<PublicKey>,
@@ -195,7 +200,11 @@ struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    fn new(origin: &'a str, trust: Option<&Trust>, erased: HashMap<Hash32, Position>) -> Self {
+    pub(crate) fn new(
+        origin: &'a str,
+        trust: Option<&Trust>,
+        erased: HashMap<Hash32, Position>,
+    ) -> Self {
         Self {
             origin,
             key: trust.map(|t| t.ledger_key.clone()),
@@ -209,11 +218,11 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn position(&self) -> Position {
+    pub(crate) fn position(&self) -> Position {
         Position(self.checked.entries)
     }
 
-    fn page(
+    pub(crate) fn page(
         &mut self,
         entries: &[EntryRow],
         filings: Vec<FilingRow>,
@@ -447,7 +456,7 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    async fn end(self, store: &dyn Store, size: TreeSize) -> Result<Checked, FsckError> {
+    pub(crate) async fn end(self, store: &dyn Store, size: TreeSize) -> Result<Checked, FsckError> {
         if let Some((filing, next)) = self.open {
             let reason = format!("its item {next} is not recorded");
             return Err(damage("filings", filing.first_position, "items", reason).into());

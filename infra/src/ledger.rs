@@ -6,7 +6,8 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use greffe_domain::aggregate;
 use greffe_domain::body::{Access, Body};
@@ -29,12 +30,17 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::entropy::Nonces;
+use crate::high_water::{EXPORTED_FILE, HIGH_WATER_FILE, HighWater, Loss, Marked, Sync};
 use crate::keystore::{KeyStore, generate_key, write_key};
 use crate::receipt::Receipt;
 use crate::sequencer::{
-    Job, Published, PublishedHead, QUEUE, Sequencer, SubmitError, check_live_key, load, receipt_of,
+    Job, Loaded, Published, PublishedHead, QUEUE, Sequencer, SubmitError, check_live_key, load,
+    read_only, receipt_of,
 };
-use crate::store::{AppendError, Batch, EntryRow, Fault, FaultKind, Head, SqliteStore, Store};
+use crate::standby;
+use crate::store::{
+    AppendError, Batch, DirectoryLock, EntryRow, Fault, FaultKind, Head, Lead, Location, Store,
+};
 use crate::trust::{TRUST_FILE, Trust};
 
 /// File of the registrar's key, written by `create` when none is given.
@@ -76,18 +82,79 @@ pub struct PublicHead {
     pub read_only: bool,
 }
 
-struct Inner {
-    store: Arc<dyn Store>,
+/// What a process opens a ledger for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To serve it: writes, or follows the server that does and takes its place when it ends.
+    Serve,
+    /// To serve what another one writes; never writes itself.
+    Follow,
+    /// To write now, or not at all.
+    Write,
+    /// To read it once, beside whoever serves it.
+    Read,
+}
+
+/// What this process does with the ledger now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is the one that writes.
+    Writes,
+    /// Another one writes, or may.
+    Follows,
+    /// Entries that were acknowledged are not in the store: nothing is signed.
+    Behind(Loss),
+    /// It was told to stop.
+    Stopped,
+}
+
+/// The way to the writer, where there is one.
+pub(crate) enum Mode {
+    Writes(mpsc::Sender<Job>),
+    Follows,
+    Behind(Loss),
+    Stopped,
+}
+
+/// What a ledger is opened with.
+pub struct Opening {
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    /// `None`: signs nothing, and does not write.
+    pub key: Option<SecretKey>,
+    /// `None`: gives no subject references.
+    pub subject_secret: Option<[u8; 32]>,
+    /// Where keys are looked for when the ledger's changes.
+    pub keys: Option<KeyStore>,
+    pub purpose: Purpose,
+    /// How far the ledger was seen, by us and by others.
+    pub marks: Vec<Arc<HighWater>>,
+    /// Kept until the ledger is dropped.
+    pub lock: Option<DirectoryLock>,
+    /// In the order they came into force, at least one; new entries are judged under the
+    /// last.
+    pub rulebooks: Vec<&'static Rulebook>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn Store>,
     origin: String,
     clock_kind: ClockKind,
     clock: Clock,
+    /// The rules that this build knows, in the order they came into force.
+    pub(crate) rulebooks: Vec<&'static Rulebook>,
     rulebook: &'static Rulebook,
-    subject_secret: [u8; 32],
-    published: Arc<Published>,
-    jobs: RwLock<Option<mpsc::Sender<Job>>>,
+    subject_secret: Option<[u8; 32]>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) mode: RwLock<Mode>,
     writer: std::sync::Mutex<Option<std::thread::JoinHandle<()>>>,
-    keys: Option<KeyStore>,
+    pub(crate) keys: Option<KeyStore>,
     rotating: tokio::sync::Mutex<()>,
+    pub(crate) purpose: Purpose,
+    pub(crate) marks: Vec<Arc<HighWater>>,
+    /// Size of the store when it was last asked.
+    pub(crate) stored: AtomicU64,
+    _lock: Option<DirectoryLock>,
 }
 
 /// A handle; clones share the ledger.
@@ -101,6 +168,15 @@ impl Ledger {
     ///
     /// Errors: `AlreadyThere` when it holds one; nothing is overwritten.
     pub async fn create(directory: &Path, genesis: Genesis) -> Result<Self, OpenError> {
+        Self::create_at(directory, &Location::in_directory(directory), genesis).await
+    }
+
+    /// The same, with the ledger's bytes at `location` and its keys in `directory`.
+    pub async fn create_at(
+        directory: &Path,
+        location: &Location,
+        genesis: Genesis,
+    ) -> Result<Self, OpenError> {
         if !valid_origin(&genesis.origin) {
             return Err(Refusal::at(
                 "/origin",
@@ -119,7 +195,8 @@ impl Ledger {
             )
             .into());
         }
-        let store = SqliteStore::create(directory, &genesis.origin)?;
+        let lock = location.lock(directory)?;
+        let store = location.create(&genesis.origin).await?;
         let keys = KeyStore::new(directory);
         let key = keys.create_ledger_key()?;
         let subject_secret = keys.create_subject_secret()?;
@@ -144,22 +221,71 @@ impl Ledger {
             clock: genesis.clock,
             opened_at: genesis.opened_at.unwrap_or_else(|| Clock::System.now()),
         };
-        open_ledger(&store, &key, opened).await?;
+        open_ledger(&*store, &key, opened).await?;
         trust.write(&directory.join(TRUST_FILE))?;
-        Self::start(Arc::new(store), Clock::System, key, subject_secret, Some(keys)).await
+        let marks = marks_of(directory, location, store.origin(), Purpose::Write)?;
+        Self::open_with(Opening {
+            store,
+            clock: Clock::System,
+            key: Some(key),
+            subject_secret: Some(subject_secret),
+            keys: Some(keys),
+            purpose: Purpose::Write,
+            marks,
+            lock,
+            rulebooks: rules::VERSIONS.to_vec(),
+        })
+        .await
     }
 
-    /// Opens the ledger in `directory`. Errors: `Missing`, `InUse`, or what is unsound.
+    /// Opens the ledger in `directory` to write it. Errors: `Missing`, `InUse`, or what is
+    /// unsound.
     pub async fn open(directory: &Path) -> Result<Self, OpenError> {
-        let store = SqliteStore::open(directory)?;
-        let keys = KeyStore::new(directory);
-        let kid = current_kid(&store).await?;
-        let key = keys.ledger_key(&kid)?;
-        let subject_secret = keys.subject_secret()?;
-        Self::start(Arc::new(store), Clock::System, key, subject_secret, Some(keys)).await
+        Self::open_at(directory, &Location::in_directory(directory), Purpose::Write).await
     }
 
-    /// Opens a ledger on any store that already holds position 0.
+    /// Opens the ledger at `location`, with the keys, marks and trust of `directory`.
+    ///
+    /// Errors: `Missing` (for a writer also its key), `InUse`, or what is unsound.
+    pub async fn open_at(
+        directory: &Path,
+        location: &Location,
+        purpose: Purpose,
+    ) -> Result<Self, OpenError> {
+        let lock = match purpose {
+            Purpose::Read => None,
+            // Its projections are its own, even beside an embedded store.
+            Purpose::Follow => Some(DirectoryLock::take(directory)?),
+            _ => location.lock(directory)?,
+        };
+        let store = location.open(purpose).await?;
+        let keys = KeyStore::new(directory);
+        let kid = current_kid(&*store).await?;
+        let (key, subject_secret) = match purpose {
+            Purpose::Serve | Purpose::Write => {
+                (Some(keys.ledger_key(&kid)?), Some(keys.subject_secret()?))
+            }
+            // What it has not, it does without.
+            Purpose::Follow | Purpose::Read => {
+                (keys.ledger_key(&kid).ok(), keys.subject_secret().ok())
+            }
+        };
+        let marks = marks_of(directory, location, store.origin(), purpose)?;
+        Self::open_with(Opening {
+            store,
+            clock: Clock::System,
+            key,
+            subject_secret,
+            keys: Some(keys),
+            purpose,
+            marks,
+            lock,
+            rulebooks: rules::VERSIONS.to_vec(),
+        })
+        .await
+    }
+
+    /// Opens a ledger on any store that already holds position 0, to write it.
     pub async fn start(
         store: Arc<dyn Store>,
         clock: Clock,
@@ -183,72 +309,100 @@ impl Ledger {
         subject_secret: [u8; 32],
         keys: Option<KeyStore>,
     ) -> Result<Self, OpenError> {
+        Self::open_with(Opening {
+            store,
+            clock,
+            key: Some(key),
+            subject_secret: Some(subject_secret),
+            keys,
+            purpose: Purpose::Write,
+            marks: Vec::new(),
+            lock: None,
+            rulebooks: rulebooks.to_vec(),
+        })
+        .await
+    }
+
+    /// Opens a ledger as told.
+    pub async fn open_with(opening: Opening) -> Result<Self, OpenError> {
+        let Opening { store, clock, key, subject_secret, keys, purpose, marks, lock, rulebooks } =
+            opening;
         let rulebook = *rulebooks.last().expect("a ledger is opened under at least one rulebook");
+        let lead = match purpose {
+            Purpose::Serve | Purpose::Write => store.lead().await?,
+            Purpose::Follow | Purpose::Read => Lead::Elsewhere,
+        };
+        if purpose == Purpose::Write && lead == Lead::Elsewhere {
+            return Err(Fault::new(FaultKind::InUse, "write the ledger", "its store").into());
+        }
+        let loss = loss_of(&marks, &*store).await?;
+        let store: Arc<dyn Store> = match (marks.first(), loss) {
+            (Some(mark), None) => Arc::new(Marked::new(store, Arc::clone(mark))),
+            _ => store,
+        };
         let loaded = load(&*store).await?;
         let last = check_head(&*store, &loaded.register, loaded.head).await?;
-        if !rulebooks.iter().any(|known| known.version == last.rulebook) {
-            let on = format!("the entry at position {}", last.position);
-            return Err(Fault::new(FaultKind::NewerSchema, "go on with the ledger", on)
-                .because(format!("its rules are those of {}", last.rulebook))
-                .into());
+        if matches!(purpose, Purpose::Serve | Purpose::Write) {
+            check_rules(&rulebooks, &last)?;
         }
-        let named = loaded.register.ledger_key(loaded.head.size.0);
-        if named != Some(key.public()) {
-            let named = named.map_or("none", |k| k.kid()).to_owned();
-            return Err(Fault::new(FaultKind::Missing, "sign for the ledger", "its key")
-                .because(format!("the ledger names {named}, not {}", key.public().kid()))
-                .into());
+        if let (Some(mark), None, Purpose::Serve | Purpose::Write) = (marks.first(), loss, purpose)
+        {
+            mark.raise(loaded.head)?;
         }
         let origin = loaded.register.origin().to_owned();
-        let clock_kind = loaded.register.clock();
         let published = Arc::new(Published {
             register: RwLock::new(loaded.register.clone()),
             head: watch::Sender::new(PublishedHead {
                 head: loaded.head,
                 time: loaded.last_time,
-                read_only: false,
+                read_only: true,
             }),
-            key: RwLock::new(key.clone()),
+            key: RwLock::new(key),
         });
-        let (sender, jobs) = mpsc::channel(QUEUE);
-        let sequencer = Sequencer::new(
-            Arc::clone(&store),
-            clock.clone(),
-            key,
+        let inner = Arc::new(Inner {
+            clock_kind: loaded.register.clock(),
+            rulebooks,
             rulebook,
-            loaded,
-            Arc::clone(&published),
-            jobs,
-        );
-        // A thread of its own: deciding and hashing must not wait for other tasks' turns. One
-        // batch is appended, and another answered, beside it.
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("committer")
-            .enable_all()
-            .build()
-            .map_err(|e| Fault::io(e, "start the sequencer", "its threads"))?;
-        let writer = std::thread::Builder::new()
-            .name("sequencer".to_owned())
-            .spawn(move || {
-                runtime.block_on(sequencer.run());
-            })
-            .map_err(|e| Fault::io(e, "start the sequencer", "a thread"))?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                store,
-                origin,
-                clock_kind,
-                clock,
-                rulebook,
-                subject_secret,
-                published,
-                jobs: RwLock::new(Some(sender)),
-                writer: std::sync::Mutex::new(Some(writer)),
-                keys,
-                rotating: tokio::sync::Mutex::default(),
-            }),
-        })
+            stored: AtomicU64::new(loaded.head.size.0),
+            store,
+            origin,
+            clock,
+            subject_secret,
+            published,
+            mode: RwLock::new(loss.map_or(Mode::Follows, Mode::Behind)),
+            writer: std::sync::Mutex::new(None),
+            keys,
+            rotating: tokio::sync::Mutex::default(),
+            purpose,
+            marks,
+            _lock: lock,
+        });
+        if loss.is_some() {
+            inner.store.resign().await;
+            return Ok(Self { inner });
+        }
+        let following = match lead {
+            Lead::Held => {
+                inner.write(loaded)?;
+                None
+            }
+            Lead::Elsewhere => Some(loaded),
+        };
+        let follows = matches!(purpose, Purpose::Serve | Purpose::Follow);
+        if follows || (inner.store.is_shared() && purpose == Purpose::Write) {
+            tokio::spawn(standby::keep(Arc::downgrade(&inner), following));
+        }
+        Ok(Self { inner })
+    }
+
+    /// What this process does with the ledger now.
+    pub fn standing(&self) -> Standing {
+        self.inner.standing()
+    }
+
+    /// Entries of the store that this process had not seen when it last asked.
+    pub fn lag(&self) -> u64 {
+        self.inner.stored.load(Ordering::Relaxed).saturating_sub(self.size().0)
     }
 
     pub fn origin(&self) -> &str {
@@ -280,17 +434,29 @@ impl Ledger {
         self.inner.published.head.borrow().head.size
     }
 
-    /// The head, signed now.
-    pub fn head(&self) -> PublicHead {
+    /// The head, signed now. Refused when entries are missing, or the key is not here.
+    pub fn head(&self) -> Result<PublicHead, Refusal> {
+        if let Standing::Behind(loss) = self.standing() {
+            return Err(behind(&loss));
+        }
         // The key first: while it is held, the writer changes neither.
         let key = self.inner.published.key.read().expect("no writer panics with this lock");
         let PublishedHead { head, time, read_only } = *self.inner.published.head.borrow();
-        PublicHead {
+        let names = |key: &&SecretKey| {
+            self.with_register(|r| r.ledger_key(head.size.0) == Some(key.public()))
+        };
+        let key = key.as_ref().filter(names).ok_or_else(no_key)?;
+        Ok(PublicHead {
             origin: self.inner.origin.clone(),
-            signed: SignedHead::sign(&self.inner.origin, head.size, head.link, &key),
+            signed: SignedHead::sign(&self.inner.origin, head.size, head.link, key),
             time,
             read_only,
-        }
+        })
+    }
+
+    /// The head as it is known here, not signed.
+    pub fn known_head(&self) -> PublishedHead {
+        *self.inner.published.head.borrow()
     }
 
     /// Reads the durable register. Keep it short: the writer waits meanwhile.
@@ -396,7 +562,7 @@ impl Ledger {
         // One at a time: the next key has one file.
         let _rotating = self.inner.rotating.lock().await;
         // A rotation before this one may have landed without anyone being told.
-        let current = self.head().signed.kid;
+        let current = self.head()?.signed.kid;
         keys.ledger_key(&current).map_err(not_recorded)?;
         let key = keys.next_ledger_key().map_err(not_recorded)?;
         let kid = key.public().kid().to_owned();
@@ -409,11 +575,17 @@ impl Ledger {
     }
 
     fn send(&self, job: Job) -> Result<(), SubmitError> {
-        let jobs = self.inner.jobs.read().expect("no writer panics with this lock");
-        let sender = jobs.as_ref().ok_or_else(stopped)?;
+        let mode = self.inner.mode.read().unwrap_or_else(PoisonError::into_inner);
+        let sender = match &*mode {
+            Mode::Writes(sender) => sender,
+            Mode::Follows => return Err(follows().into()),
+            Mode::Behind(loss) => return Err(behind(loss).into()),
+            Mode::Stopped => return Err(stopped()),
+        };
         sender.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => overloaded().into(),
-            mpsc::error::TrySendError::Closed(_) => stopped(),
+            // It gave up, and is about to be told so.
+            mpsc::error::TrySendError::Closed(_) => read_only().into(),
         })
     }
 
@@ -481,17 +653,124 @@ impl Ledger {
     }
 
     pub fn subject_reference(&self, pivot: &Pivot) -> Result<SubjectRef, Refusal> {
-        subject::reference(&self.inner.subject_secret, pivot)
+        subject::reference(self.inner.subject_secret.as_ref().ok_or_else(no_key)?, pivot)
     }
 
-    /// Takes no more filings, finishes those that wait, and stops the writer.
+    /// Takes no more filings, finishes those that wait, stops the writer, and lets another
+    /// server have its place.
     pub async fn shutdown(&self) {
-        self.inner.jobs.write().expect("no writer panics with this lock").take();
-        let writer = self.inner.writer.lock().expect("no holder panics").take();
+        self.inner.set_mode(Mode::Stopped);
+        self.inner.join_writer().await;
+        self.inner.store.resign().await;
+    }
+}
+
+impl Inner {
+    pub(crate) fn standing(&self) -> Standing {
+        match &*self.mode.read().unwrap_or_else(PoisonError::into_inner) {
+            Mode::Writes(_) => Standing::Writes,
+            Mode::Follows => Standing::Follows,
+            Mode::Behind(loss) => Standing::Behind(*loss),
+            Mode::Stopped => Standing::Stopped,
+        }
+    }
+
+    /// Leaving `Writes` lets the writer end once it has done what waits.
+    pub(crate) fn set_mode(&self, mode: Mode) {
+        let mut held = self.mode.write().unwrap_or_else(PoisonError::into_inner);
+        // Whoever was told to stop stays stopped.
+        if !matches!(&*held, Mode::Stopped) {
+            *held = mode;
+        }
+    }
+
+    pub(crate) async fn join_writer(&self) {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer {
             let _ = tokio::task::spawn_blocking(move || writer.join()).await;
         }
     }
+
+    /// Starts the writer, on state that is the store's.
+    ///
+    /// Errors: `Missing` when the key that the ledger names is not here.
+    pub(crate) fn write(&self, loaded: Loaded) -> Result<(), Fault> {
+        let named = loaded.register.ledger_key(loaded.head.size.0);
+        let key = {
+            let key = self.published.key.read().expect("no writer panics with this lock");
+            key.as_ref().filter(|key| named == Some(key.public())).cloned()
+        };
+        let Some(key) = key else {
+            let named = named.map_or("none", |k| k.kid());
+            return Err(Fault::new(FaultKind::Missing, "sign for the ledger", "its key")
+                .because(format!("the ledger names {named}, which is not here")));
+        };
+        let (sender, jobs) = mpsc::channel(QUEUE);
+        let sequencer = Sequencer::new(
+            Arc::clone(&self.store),
+            self.clock.clone(),
+            key,
+            self.rulebook,
+            loaded,
+            Arc::clone(&self.published),
+            jobs,
+        );
+        // A thread of its own: deciding and hashing must not wait for other tasks' turns. One
+        // batch is appended, and another answered, beside it.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("committer")
+            .enable_all()
+            .build()
+            .map_err(|e| Fault::io(e, "start the sequencer", "its threads"))?;
+        let writer = std::thread::Builder::new()
+            .name("sequencer".to_owned())
+            .spawn(move || {
+                runtime.block_on(sequencer.run());
+            })
+            .map_err(|e| Fault::io(e, "start the sequencer", "a thread"))?;
+        *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(writer);
+        self.published.head.send_modify(|h| h.read_only = false);
+        self.set_mode(Mode::Writes(sender));
+        Ok(())
+    }
+}
+
+/// The marks of a data directory: our own first, then that of its last export.
+fn marks_of(
+    directory: &Path,
+    location: &Location,
+    origin: &str,
+    purpose: Purpose,
+) -> Result<Vec<Arc<HighWater>>, Fault> {
+    let own = directory.join(HIGH_WATER_FILE);
+    let exported = directory.join(EXPORTED_FILE);
+    let sync = if location.is_embedded_in(directory) { Sync::Never } else { Sync::Always };
+    let mut marks = Vec::new();
+    // Whoever follows may look at a replica, which is late and has lost nothing; whoever
+    // reads once leaves no mark.
+    let looks = purpose != Purpose::Follow;
+    let marks_itself = matches!(purpose, Purpose::Serve | Purpose::Write);
+    if marks_itself || (looks && own.exists()) {
+        marks.push(Arc::new(HighWater::open(&own, origin, sync)?));
+    }
+    if looks && exported.exists() {
+        marks.push(Arc::new(HighWater::open(&exported, origin, Sync::Always)?));
+    }
+    Ok(marks)
+}
+
+/// What any of these marks has and the store has not.
+pub(crate) async fn loss_of(
+    marks: &[Arc<HighWater>],
+    store: &dyn Store,
+) -> Result<Option<Loss>, Fault> {
+    for mark in marks {
+        if let Some(loss) = mark.loss(store).await? {
+            return Ok(Some(loss));
+        }
+    }
+    Ok(None)
 }
 
 /// Appends position 0.
@@ -556,8 +835,22 @@ async fn current_kid(store: &dyn Store) -> Result<String, OpenError> {
     Ok(kid)
 }
 
+/// A ledger never goes back to earlier rules (ADR 0025): those of its last entry are ours.
+pub(crate) fn check_rules(rulebooks: &[&'static Rulebook], last: &Leaf) -> Result<(), Fault> {
+    if rulebooks.iter().any(|known| known.version == last.rulebook) {
+        return Ok(());
+    }
+    let on = format!("the entry at position {}", last.position);
+    Err(Fault::new(FaultKind::NewerSchema, "go on with the ledger", on)
+        .because(format!("its rules are those of {}", last.rulebook)))
+}
+
 /// The last entry must be sound before anything is signed after it.
-async fn check_head(store: &dyn Store, register: &Register, head: Head) -> Result<Leaf, OpenError> {
+pub(crate) async fn check_head(
+    store: &dyn Store,
+    register: &Register,
+    head: Head,
+) -> Result<Leaf, OpenError> {
     let Some(last) = head.size.0.checked_sub(1).map(Position) else {
         return Err(Fault::new(FaultKind::Missing, "open the ledger", "position 0").into());
     };
@@ -574,6 +867,35 @@ async fn check_head(store: &dyn Store, register: &Register, head: Head) -> Resul
     let unsound = |reason| OpenError::Unsound { position: last, reason };
     let key = register.ledger_key(last.0).ok_or_else(|| unsound(SealError::Member("key")))?;
     check_entry(register.origin(), last, &prev, &row.sealed, key).map_err(unsound)
+}
+
+fn follows() -> Refusal {
+    Refusal::new(
+        C::ReadOnly,
+        "ce serveur suit le registre sans y écrire ; déposer auprès de celui qui l’écrit, ou réessayer dans quelques secondes",
+        "this server follows the ledger and does not write it; file with the one that does, or try again in a few seconds",
+    )
+}
+
+fn behind(loss: &Loss) -> Refusal {
+    let (first, last) = loss.positions();
+    Refusal::new(
+        C::ReadOnly,
+        format!(
+            "les entrées {first} à {last}, pourtant inscrites, manquent ou diffèrent dans ce registre : rien n’y est signé ni inscrit avant qu’il soit rétabli"
+        ),
+        format!(
+            "entries {first} to {last} were recorded and are missing from this ledger, or differ: nothing is signed or recorded until it is restored"
+        ),
+    )
+}
+
+fn no_key() -> Refusal {
+    Refusal::new(
+        C::ReadOnly,
+        "ce serveur n’a pas la clé du registre : il ne signe rien ; demander à celui qui l’écrit",
+        "this server does not hold the ledger's key and signs nothing; ask the one that writes it",
+    )
 }
 
 fn stopped() -> SubmitError {

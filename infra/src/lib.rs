@@ -10,11 +10,14 @@ pub mod cqrs;
 pub mod entropy;
 pub mod export;
 pub mod fsck;
+pub mod high_water;
 pub mod keystore;
 pub mod ledger;
+pub mod migrate;
 pub mod projection;
 pub mod receipt;
 pub mod sequencer;
+mod standby;
 pub mod store;
 #[cfg(any(test, feature = "contract"))]
 pub mod testing;

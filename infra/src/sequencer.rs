@@ -80,7 +80,8 @@ pub enum Job {
 pub struct Published {
     pub register: RwLock<Register>,
     pub head: watch::Sender<PublishedHead>,
-    pub key: RwLock<SecretKey>,
+    /// `None`: this process has none, and signs nothing.
+    pub key: RwLock<Option<SecretKey>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +89,7 @@ pub struct PublishedHead {
     pub head: Head,
     /// Time of the last entry.
     pub time: Timestamp,
-    /// The writer has given up: another one writes this ledger.
+    /// This process does not write: another one does, or entries are missing.
     pub read_only: bool,
 }
 
@@ -98,7 +99,7 @@ impl Published {
     pub(crate) fn set_head(&self, head: Head, time: Timestamp, next_key: Option<&SecretKey>) {
         let mut key = self.key.write().expect("no writer panics with this lock");
         if let Some(next) = next_key {
-            key.clone_from(next);
+            *key = Some(next.clone());
         }
         self.head.send_modify(|h| {
             h.head = head;
@@ -200,51 +201,95 @@ pub struct Loaded {
     pub last_time: Timestamp,
 }
 
+impl Default for Loaded {
+    /// Before the first entry.
+    fn default() -> Self {
+        Self {
+            register: Register::new(),
+            commands: Commands::default(),
+            head: Head::empty(),
+            last_time: Timestamp::from_micros(i64::MIN),
+        }
+    }
+}
+
+/// What [`Loaded::advance`] read: entries that registers are folded from, in order.
+pub type Folded = Vec<(Position, Timestamp, Event)>;
+
 /// Reads a ledger's state: every entry but the accesses, and of these what was disclosed
 /// about groups, which weighs on what is disclosed next.
 pub async fn load(store: &dyn Store) -> Result<Loaded, Fault> {
-    const FOLDED: [StreamType; 9] = [
-        StreamType::Ledger,
-        StreamType::Party,
-        StreamType::Reference,
-        StreamType::Processing,
-        StreamType::Decision,
-        StreamType::Ruling,
-        StreamType::Statement,
-        StreamType::Experiment,
-        StreamType::Subject,
-    ];
-    let head = store.head().await?;
-    let commands = Commands::default();
-    let mut register = Register::new();
-    let mut from = Position(0);
-    let mut groups = GroupDisclosures::new(store);
-    loop {
-        let rows = store.entries_of_types(&FOLDED, from, RELOAD_ENTRIES).await?;
-        let Some(last) = rows.last() else { break };
-        from = last.position.tree_size().next();
-        for row in rows {
-            groups.fold_until(row.position, &mut register).await?;
-            let event = read_event(store, &row).await?;
-            commands.staging().restore(row.stream.kind, &row.stream.id, &event);
-            register.apply(row.position.0, row.time, &event);
+    let mut loaded = Loaded::default();
+    loaded.advance(store, |_| ()).await?;
+    Ok(loaded)
+}
+
+impl Loaded {
+    /// Folds what the store holds by now; `each` is given what was read, a page at a time.
+    /// State moves to the store's head, or nowhere when it fails before the first page.
+    pub async fn advance(
+        &mut self,
+        store: &dyn Store,
+        mut each: impl FnMut(Folded),
+    ) -> Result<(), Fault> {
+        const FOLDED: [StreamType; 9] = [
+            StreamType::Ledger,
+            StreamType::Party,
+            StreamType::Reference,
+            StreamType::Processing,
+            StreamType::Decision,
+            StreamType::Ruling,
+            StreamType::Statement,
+            StreamType::Experiment,
+            StreamType::Subject,
+        ];
+        let head = store.head().await?;
+        if head.size <= self.head.size {
+            return Ok(());
         }
+        let last_time = {
+            let last = Position(head.size.0 - 1);
+            match store.entry(last).await? {
+                Some(row) => row.time,
+                None => return Err(corrupt("read the last entry", last, "it is missing")),
+            }
+        };
+        // Where an earlier attempt ended, if it broke off.
+        let mut from = Position(self.register.size());
+        let mut groups = GroupDisclosures::new(store, from);
+        loop {
+            let mut rows = store.entries_of_types(&FOLDED, from, RELOAD_ENTRIES).await?;
+            // Another writer may append meanwhile.
+            rows.retain(|row| row.position < head.size.next());
+            let Some(last) = rows.last() else { break };
+            from = last.position.tree_size().next();
+            let mut events = Vec::with_capacity(rows.len());
+            for row in &rows {
+                events.push(read_event(store, row).await?);
+            }
+            let mut folded = Folded::with_capacity(rows.len());
+            for (row, event) in rows.into_iter().zip(events) {
+                groups.fold_until(row.position, &mut self.register, &mut folded).await?;
+                self.commands.staging().restore(row.stream.kind, &row.stream.id, &event);
+                self.register.apply(row.position.0, row.time, &event);
+                folded.push((row.position, row.time, event));
+            }
+            each(folded);
+        }
+        let mut folded = Folded::new();
+        groups.fold_until(head.size.next(), &mut self.register, &mut folded).await?;
+        each(folded);
+        self.register.advance(head.size.0);
+        // A number that was lost, and not erased, would let through what it should stop.
+        if let Some(position) = self.register.withheld_numbers().first() {
+            let why =
+                "the disclosure of its number of absentees is missing, and no entry erases it";
+            return Err(corrupt("read what was disclosed", Position(*position), why));
+        }
+        self.head = head;
+        self.last_time = last_time;
+        Ok(())
     }
-    groups.fold_until(head.size.next(), &mut register).await?;
-    register.advance(head.size.0);
-    // A number that was lost, and not erased, would let through what it should stop.
-    if let Some(position) = register.withheld_numbers().first() {
-        let why = "the disclosure of its number of absentees is missing, and no entry erases it";
-        return Err(corrupt("read what was disclosed", Position(*position), why));
-    }
-    let last_time = match head.size.0.checked_sub(1) {
-        None => Timestamp::from_micros(i64::MIN),
-        Some(last) => match store.entry(Position(last)).await? {
-            Some(row) => row.time,
-            None => return Err(corrupt("read the last entry", Position(last), "it is missing")),
-        },
-    };
-    Ok(Loaded { register, commands, head, last_time })
 }
 
 fn read_leaf(row: &EntryRow) -> Result<Leaf, Fault> {
@@ -261,12 +306,17 @@ struct GroupDisclosures<'a> {
 }
 
 impl<'a> GroupDisclosures<'a> {
-    fn new(store: &'a dyn Store) -> Self {
-        Self { store, ahead: VecDeque::new(), from: Some(Position(0)) }
+    fn new(store: &'a dyn Store, from: Position) -> Self {
+        Self { store, ahead: VecDeque::new(), from: Some(from) }
     }
 
     /// Folds those before a position.
-    async fn fold_until(&mut self, until: Position, into: &mut Register) -> Result<(), Fault> {
+    async fn fold_until(
+        &mut self,
+        until: Position,
+        into: &mut Register,
+        folded: &mut Folded,
+    ) -> Result<(), Fault> {
         loop {
             if self.ahead.is_empty() {
                 self.read_page().await?;
@@ -274,6 +324,7 @@ impl<'a> GroupDisclosures<'a> {
             match self.ahead.pop_front() {
                 Some((position, time, event)) if position < until => {
                     into.apply(position.0, time, &event);
+                    folded.push((position, time, event));
                 }
                 Some(later) => {
                     self.ahead.push_front(later);

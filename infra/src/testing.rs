@@ -3,6 +3,8 @@
 //! For tests and benches only (feature `contract`). Every key is derived from its party's
 //! name and every salt from its filing's `jti`, so that a run can be repeated byte for byte.
 
+pub mod cluster;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

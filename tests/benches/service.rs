@@ -232,7 +232,7 @@ fn main() {
 
         let file = path.join("export.ndjson");
         let started = Instant::now();
-        let head = ledger.head().signed;
+        let head = ledger.head().expect("signed").signed;
         let mut out = BufWriter::new(std::fs::File::create(&file).expect("a file"));
         export(&**ledger.store(), &head, Scope::Whole, &mut out, |_, _| {})
             .await

@@ -83,9 +83,14 @@ impl Server {
 
     /// The same; the process's standard error when it ends instead.
     pub fn try_start(directory: &Path) -> Result<Self, String> {
+        Self::try_start_with(&["--data", directory.to_str().expect("UTF-8")])
+    }
+
+    /// The same with other arguments than a data directory's.
+    pub fn try_start_with(args: &[&str]) -> Result<Self, String> {
         let mut child = Command::new(program("greffe"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(directory)
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use greffe_infra::ledger::Ledger;
+use greffe_infra::ledger::{Ledger, Purpose};
+use greffe_infra::store::Location;
 use serde_json::Value;
 
 use super::serve::Local;
-use super::{CliError, Identity, blocking};
+use super::{CliError, Identity, blocking, parse_store};
 use crate::client::{Client, encode};
 
 #[derive(clap::Args)]
@@ -22,6 +23,9 @@ pub struct Common {
     /// Ask a ledger on this machine instead of a service; no server may hold it.
     #[arg(long, env = "GREFFE_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
+    /// The store of that ledger, when it is not in the directory.
+    #[arg(long, env = "GREFFE_STORE", value_name = "URL", requires = "data")]
+    store: Option<String>,
     #[command(flatten)]
     identity: Identity,
     /// The register as it was valid on this date.
@@ -132,7 +136,11 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     let (ledger, local) = match &common.data {
         None => (None, None),
         Some(directory) => {
-            let ledger = Ledger::open(directory).await?;
+            let location = match &common.store {
+                Some(store) => parse_store(store)?,
+                None => Location::in_directory(directory),
+            };
+            let ledger = Ledger::open_at(directory, &location, Purpose::Write).await?;
             let local = Local::start(ledger.clone(), directory).await?;
             (Some(ledger), Some(local))
         }

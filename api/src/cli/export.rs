@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use greffe_domain::subject::SubjectRef;
 use greffe_infra::export::{Scope, export};
-use greffe_infra::ledger::Ledger;
+use greffe_infra::high_water::{EXPORTED_FILE, HighWater, Sync};
+use greffe_infra::ledger::Purpose;
+use greffe_infra::store::Head;
 
 use super::{CliError, Place, progress};
 
@@ -31,7 +33,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
             )
         })?),
     };
-    let ledger = Ledger::open(&args.place.directory()?).await?;
+    let (directory, ledger) = args.place.open(Purpose::Read).await?;
     let shown = args.out.display().to_string();
     // Written beside and renamed, so that a file that exists is whole.
     let draft = args.out.with_extension("partial");
@@ -39,7 +41,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         CliError::broken(format!("cannot write {shown}: {e}"), "check the path and the free space")
     };
     let mut out = BufWriter::with_capacity(1 << 20, File::create(&draft).map_err(failed)?);
-    let head = ledger.head().signed;
+    let head = ledger.head()?.signed;
     let bar = progress(head.size.0, "exporting");
     let done =
         export(&**ledger.store(), &head, scope, &mut out, |at, _| bar.set_position(at)).await;
@@ -53,6 +55,12 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     };
     out.into_inner().map_err(|e| failed(e.into_error()))?.sync_all().map_err(failed)?;
     std::fs::rename(&draft, &args.out).map_err(failed)?;
+    // From now on others may hold it: a store found shorter later has lost entries.
+    let exported = Head { size: head.size, link: head.link };
+    let mark = HighWater::open(&directory.join(EXPORTED_FILE), ledger.origin(), Sync::Always);
+    if let Err(fault) = mark.and_then(|mark| mark.raise(exported)) {
+        crate::log::fault(&fault);
+    }
     say!(
         "{shown}: {} entries ({} hidden), {} filings, {} disclosures, head {}",
         done.entries,

@@ -1,7 +1,7 @@
 //! `greffe fsck`: every stored byte, and the first that is wrong.
 
 use greffe_infra::fsck::{FsckError, fsck};
-use greffe_infra::store::SqliteStore;
+use greffe_infra::ledger::Purpose;
 use greffe_infra::trust::{TRUST_FILE, Trust};
 
 use super::{CliError, Place, progress};
@@ -13,12 +13,12 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> Result<(), CliError> {
-    let directory = args.place.directory()?;
-    let store = SqliteStore::open_read_only(&directory)?;
-    let trust_file = directory.join(TRUST_FILE);
-    let trust = trust_file.exists().then(|| Trust::read(&trust_file)).transpose()?;
+    let (directory, location) = args.place.location()?;
+    let store = location.open(Purpose::Read).await?;
+    let trust_file = directory.map(|d| d.join(TRUST_FILE)).filter(|file| file.exists());
+    let trust = trust_file.map(|file| Trust::read(&file)).transpose()?;
     let bar = progress(0, "checking");
-    let outcome = fsck(&store, trust.as_ref(), |done, all| {
+    let outcome = fsck(&*store, trust.as_ref(), |done, all| {
         bar.set_length(all);
         bar.set_position(done);
     })

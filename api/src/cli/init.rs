@@ -5,15 +5,24 @@ use std::path::PathBuf;
 use greffe_domain::event::ClockKind;
 use greffe_infra::keystore::KeyStore;
 use greffe_infra::ledger::{Genesis, Ledger, REGISTRAR_KEY_FILE};
+use greffe_infra::store::Location;
 use greffe_infra::trust::TRUST_FILE;
 
-use super::{CliError, read_key};
+use super::{CliError, parse_store, read_key};
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Directory to create the ledger in; refused if it holds one.
     #[arg(long, env = "GREFFE_DATA", value_name = "DIR")]
     data: PathBuf,
+    /// Database to keep the ledger in, `postgres://OWNER@HOST/DATABASE`; the directory then
+    /// holds its keys. Without it, the ledger is in the directory too.
+    #[arg(long, env = "GREFFE_STORE", value_name = "URL")]
+    store: Option<String>,
+    /// Role under which servers will connect, if it is not the tables' owner: it gets the
+    /// right to read and to append, and no other.
+    #[arg(long, value_name = "ROLE", requires = "store")]
+    service_role: Option<String>,
     /// Name of the ledger, for ever: a host-like name with an optional path.
     #[arg(long, value_name = "NAME")]
     origin: String,
@@ -35,8 +44,15 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         clock: ClockKind::Real,
         opened_at: None,
     };
-    let ledger = Ledger::create(&args.data, genesis).await?;
-    let head = ledger.head();
+    let mut location = match &args.store {
+        Some(store) => parse_store(store)?,
+        None => Location::in_directory(&args.data),
+    };
+    if let Location::Postgres { service, .. } = &mut location {
+        *service = args.service_role;
+    }
+    let ledger = Ledger::create_at(&args.data, &location, genesis).await?;
+    let head = ledger.head()?;
     say!("ledger    {} opened, {} entry", head.origin, head.signed.size);
     say!("key       {}", KeyStore::new(&args.data).first_ledger_key()?.public().kid());
     if made {
@@ -49,7 +65,8 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         say!("registrar {}", args.registrar);
     }
     say!("trust     {}", args.data.join(TRUST_FILE).display());
-    say!("next      greffe serve --data {}", args.data.display());
+    let store = if args.store.is_some() { " --store URL" } else { "" };
+    say!("next      greffe serve --data {}{store}", args.data.display());
     ledger.shutdown().await;
     Ok(())
 }

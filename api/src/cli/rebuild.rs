@@ -1,6 +1,6 @@
 //! `greffe rebuild`: projections from zero. They are disposable; the ledger is not touched.
 
-use greffe_infra::ledger::Ledger;
+use greffe_infra::ledger::Purpose;
 
 use super::serve::Local;
 use super::{CliError, Place};
@@ -12,8 +12,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> Result<(), CliError> {
-    let directory = args.place.directory()?;
-    let ledger = Ledger::open(&directory).await?;
+    let (directory, ledger) = args.place.open(Purpose::Follow).await?;
     let rebuilt = Local::rebuild(&ledger, &directory).await;
     ledger.shutdown().await;
     say!("projections rebuilt up to {} entries", rebuilt?);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use greffe_infra::ledger::Ledger;
+use greffe_infra::ledger::Purpose;
 
 use super::{CliError, Place};
 
@@ -16,7 +16,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> Result<(), CliError> {
-    let ledger = Ledger::open(&args.place.directory()?).await?;
+    let (_, ledger) = args.place.open(Purpose::Write).await?;
     let receipt = ledger.rotate_key().await?;
     say!(
         "entry {} names the new key; trust.json still names the first, and stays valid",

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use greffe_domain::vocabulary::Role;
-use greffe_infra::ledger::Ledger;
+use greffe_infra::ledger::{Ledger, Purpose, Standing};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -19,6 +19,9 @@ use crate::http::{App, Shared, router};
 pub struct Args {
     #[command(flatten)]
     place: Place,
+    /// Only follow what another server writes, and never take its place.
+    #[arg(long, env = "GREFFE_FOLLOW")]
+    follow: bool,
     /// Address to listen on.
     #[arg(long, env = "GREFFE_LISTEN", value_name = "ADDR")]
     listen: Option<SocketAddr>,
@@ -38,15 +41,20 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         None => FileSettings::default(),
     };
     let mut place = args.place;
-    if place.data.is_none() && place.store.is_none() {
-        place.data = settings.data.clone();
-        place.store = settings.store.clone();
-    }
+    place.data = place.data.or_else(|| settings.data.clone());
+    place.store = place.store.or_else(|| settings.store.clone());
     let listen = args.listen.or(settings.listen).unwrap_or_else(default_address);
-    let directory = place.directory()?;
-    let ledger = Ledger::open(&directory).await?;
+    let purpose = if args.follow { Purpose::Follow } else { Purpose::Serve };
+    let (directory, ledger) = place.open(purpose).await?;
     let listener = bind(listen).await?;
     let at = listener.local_addr().unwrap_or(listen);
+    match ledger.standing() {
+        Standing::Behind(loss) => eprintln!(
+            "{loss}: served for reading, nothing is signed\nrestore the missing entries from a copy of the store, then start again"
+        ),
+        Standing::Follows => eprintln!("following: another server writes, or may"),
+        Standing::Writes | Standing::Stopped => {}
+    }
     say!("{} ({} entries) on http://{at}", ledger.origin(), ledger.size());
     serve_until_told(ledger, &directory, listener, settings.limits(), settings.sign_in()?).await
 }

@@ -18,8 +18,8 @@ use super::problem::Problem;
 use super::queries::{self, Read};
 use super::{Params, Shared, raw_json};
 
-pub async fn head(State(app): State<Shared>) -> axum::Json<Value> {
-    axum::Json(head_json(&app.ledger.head()))
+pub async fn head(State(app): State<Shared>) -> Result<axum::Json<Value>, Problem> {
+    Ok(axum::Json(head_json(&app.ledger.head()?)))
 }
 
 /// `{origin, size, link, signature, key, time}`, which proves itself under `trust.json`.

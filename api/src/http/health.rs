@@ -9,6 +9,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use greffe_infra::ledger::Standing;
 use serde_json::{Value, json};
 
 use super::Shared;
@@ -42,28 +43,47 @@ pub async fn live() -> Json<Value> {
     Json(json!({"live": true}))
 }
 
-/// Ready: the store answers, and the head verifies under the key the register names.
+/// Ready: the store answers, and the head verifies under the key the register names. A
+/// server that follows is ready; one whose store lost entries is not. What it says of a
+/// follower that was given no key is that the head is not verified here.
 pub async fn ready(State(app): State<Shared>) -> Response {
-    let head = app.ledger.head();
-    let size = head.signed.size.0;
-    let stored = app.ledger.store().head().await;
-    let reachable = stored.is_ok();
-    let verified = app.ledger.with_register(|register| {
-        let key = size.checked_sub(1).and_then(|last| register.ledger_key(last + 1));
-        key.is_some_and(|key| head.signed.verify(&head.origin, key))
+    let known = app.ledger.known_head();
+    let size = known.head.size.0;
+    let reachable = app.ledger.store().head().await.is_ok();
+    let verified = app.ledger.head().is_ok_and(|head| {
+        app.ledger.with_register(|register| {
+            let key = size.checked_sub(1).and_then(|last| register.ledger_key(last + 1));
+            key.is_some_and(|key| head.signed.verify(&head.origin, key))
+        })
     });
+    let standing = app.ledger.standing();
     let lag = app.projections.lag(&app.ledger);
-    let ready = reachable && verified;
+    let ready = reachable && (verified || standing == Standing::Follows);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let answer = json!({
+    let mut answer = json!({
         "ready": ready,
         "store_reachable": reachable,
         "head_verified": verified,
-        "read_only": head.read_only,
+        "read_only": known.read_only,
+        "standing": standing_name(standing),
         "size": size,
         "lag": lag,
+        "store_lag": app.ledger.lag(),
     });
+    if let Standing::Behind(loss) = standing {
+        let (first, last) = loss.positions();
+        answer["missing"] = json!({"first": first, "last": last});
+    }
     (status, Json(answer)).into_response()
+}
+
+fn standing_name(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Writes => "writes",
+        Standing::Follows => "follows",
+        Standing::Behind(_) => "behind",
+        Standing::Stopped => "stopped",
+    }
 }
 
 /// Prometheus text format 0.0.4.
@@ -75,18 +95,30 @@ pub async fn metrics(State(app): State<Shared>) -> Response {
             let _ = writeln!(text, "{name}{labels} {value}");
         }
     };
-    let head = app.ledger.head();
+    let head = app.ledger.known_head();
     family(
         "greffe_ledger_size",
         "gauge",
         "Entries in the ledger.",
-        &[(String::new(), head.signed.size.0)],
+        &[(String::new(), head.head.size.0)],
     );
     family(
         "greffe_ledger_read_only",
         "gauge",
-        "1 when another server writes this ledger.",
+        "1 when this server does not write the ledger.",
         &[(String::new(), u64::from(head.read_only))],
+    );
+    family(
+        "greffe_ledger_behind",
+        "gauge",
+        "1 when entries that were acknowledged are missing from the store.",
+        &[(String::new(), u64::from(matches!(app.ledger.standing(), Standing::Behind(_))))],
+    );
+    family(
+        "greffe_store_lag",
+        "gauge",
+        "Entries of the store that this server has not seen yet.",
+        &[(String::new(), app.ledger.lag())],
     );
     family(
         "greffe_projection_lag",

@@ -12,7 +12,8 @@ use greffe_domain::kind::{EventType, StreamType};
 use greffe_domain::seal::{FilingRef, Position, SealedEntry, StreamRef, TreeSize};
 
 use super::{
-    AppendError, Batch, DisclosureRow, EntryRow, FilingKey, FilingRow, Head, RecordedFiling, Store,
+    AppendError, Batch, DisclosureRow, EntryRow, FilingKey, FilingRow, Head, Lead, RecordedFiling,
+    Store,
 };
 
 /// The origin the suite expects.
@@ -29,6 +30,7 @@ pub async fn run<S: Store, F: Future<Output = S>>(open: impl Fn() -> F) {
     filings_are_found_by_author_and_jti(&store, &mut sample).await;
     erased_disclosures_go_and_the_others_stay(&store, &mut sample).await;
     disclosures_about_groups_are_found_among_accesses(&store, &mut sample).await;
+    a_tail_is_what_was_appended_since(&store, &mut sample).await;
     times_are_found(&store, &mut sample).await;
     many_batches_keep_every_key(&store, &mut sample).await;
     drop(store);
@@ -220,6 +222,20 @@ async fn an_append_on_another_head_changes_nothing(store: &impl Store, sample: &
     }
     assert_eq!(store.head().await.expect("the head is readable"), head);
     compare(store, sample).await;
+}
+
+async fn a_tail_is_what_was_appended_since(store: &impl Store, sample: &mut Sample) {
+    assert_eq!(store.lead().await.expect("an answer"), Lead::Held, "it was opened to append");
+    for filings in [1, 3] {
+        let from = sample.head().size.next();
+        assert_eq!(store.entries(from, 100).await.expect("entries"), [], "nothing yet");
+        let batch = sample.batch(filings, 2);
+        append(store, sample, batch).await;
+        let tail = store.entries(from, 100).await.expect("entries");
+        let first = usize::try_from(from.0).expect("few");
+        assert!(tail == sample.entries[first..], "the entries appended since, and no others");
+        assert_eq!(store.lead().await.expect("an answer"), Lead::Held);
+    }
 }
 
 async fn streams_are_read_by_version(store: &impl Store, sample: &mut Sample) {

@@ -81,7 +81,9 @@ impl Fault {
             FaultKind::OtherOrigin => "choose the data directory of this ledger, or another one",
             FaultKind::NewerSchema => "run a version of Greffe at least as recent as its writer",
             FaultKind::Corrupt => "run `greffe fsck` on it and restore from a copy",
-            FaultKind::Unavailable => "try again; if it persists, look at the disk and its logs",
+            FaultKind::Unavailable => {
+                "try again; if it persists, look at the disk or the database, and their logs"
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::{
     AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow, Head,
-    RecordedFiling, Store,
+    Lead, RecordedFiling, Store,
 };
 
 /// How one write goes.
@@ -101,6 +101,18 @@ fn injected(attempted: &str) -> Fault {
 impl<S: Store> Store for FaultyStore<S> {
     fn origin(&self) -> &str {
         self.inner.origin()
+    }
+
+    fn is_shared(&self) -> bool {
+        self.inner.is_shared()
+    }
+
+    async fn lead(&self) -> Result<Lead, Fault> {
+        self.inner.lead().await
+    }
+
+    async fn resign(&self) {
+        self.inner.resign().await;
     }
 
     async fn head(&self) -> Result<Head, Fault> {

@@ -10,7 +10,9 @@ mod fault;
 #[cfg(any(test, feature = "contract"))]
 pub mod faulty;
 mod late_index;
+mod location;
 mod memory;
+pub mod postgres;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -18,10 +20,15 @@ use greffe_domain::date::Timestamp;
 use greffe_domain::encoding::Hash32;
 use greffe_domain::kind::{EventType, StreamType};
 use greffe_domain::seal::{FilingRef, Position, SealedEntry, StreamRef, TreeSize};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::StrDeserializer;
 
 pub use fault::{Fault, FaultKind};
+pub use location::Location;
 pub use memory::MemoryStore;
-pub use sqlite::SqliteStore;
+pub use postgres::PostgresStore;
+pub use sqlite::{DirectoryLock, SqliteStore};
 
 /// How far a ledger goes, and the link of its last entry (zeros when it has none).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,11 +162,36 @@ pub enum AppendError {
     Unknown(#[source] Fault),
 }
 
+/// Whether this process may append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lead {
+    /// It may, and nobody else.
+    Held,
+    /// Another one may, or nobody: this one only reads.
+    Elsewhere,
+}
+
 /// A ledger's bytes. Reads see only what was durably appended.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Name of the ledger, fixed when the store was created.
     fn origin(&self) -> &str;
+
+    /// Whether several processes can hold this store open to write it, one at a time. Then
+    /// whoever leads calls [`Store::lead`] every second or so.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Takes the right to append if nobody has it, and keeps it. Once lost to another, what
+    /// this process still sends is refused as a conflict.
+    async fn lead(&self) -> Result<Lead, Fault> {
+        Ok(Lead::Held)
+    }
+
+    /// Gives the right to append back, for whoever waits for it. What cannot be given back
+    /// runs out by itself.
+    async fn resign(&self) {}
 
     /// Where the ledger ends. After [`AppendError::Unknown`] this is the answer to whether
     /// the batch landed, and it holds: a batch that is not under this head never appears.
@@ -219,11 +251,29 @@ pub trait Store: Send + Sync {
     async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault>;
 }
 
+/// A stream type by its name in a column.
+fn stream_type_of(name: &str) -> Option<StreamType> {
+    let name: StrDeserializer<'_, serde::de::value::Error> = name.into_deserializer();
+    StreamType::deserialize(name).ok()
+}
+
 /// A store behind a pointer is the same store.
 #[async_trait]
 impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
     fn origin(&self) -> &str {
         (**self).origin()
+    }
+
+    fn is_shared(&self) -> bool {
+        (**self).is_shared()
+    }
+
+    async fn lead(&self) -> Result<Lead, Fault> {
+        (**self).lead().await
+    }
+
+    async fn resign(&self) {
+        (**self).resign().await;
     }
 
     async fn head(&self) -> Result<Head, Fault> {

@@ -25,15 +25,12 @@ use greffe_domain::kind::{EventType, StreamType};
 use greffe_domain::seal::{FilingRef, Position, SealedEntry, StreamRef, TreeSize};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, ToSql, params};
-use serde::Deserialize;
-use serde::de::IntoDeserializer;
-use serde::de::value::StrDeserializer;
 use tokio::sync::oneshot;
 
 use super::late_index::{self, LateIndex};
 use super::{
     AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow, Head,
-    RecordedFiling, Store,
+    Lead, RecordedFiling, Store, stream_type_of,
 };
 
 /// The ledger's file in its data directory.
@@ -291,6 +288,10 @@ impl Drop for Writer {
 impl Store for SqliteStore {
     fn origin(&self) -> &str {
         &self.shared.origin
+    }
+
+    async fn lead(&self) -> Result<Lead, Fault> {
+        Ok(if self.writer.is_some() { Lead::Held } else { Lead::Elsewhere })
     }
 
     async fn head(&self) -> Result<Head, Fault> {
@@ -1051,11 +1052,6 @@ fn entry_row(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
             .ok_or_else(|| damaged(4, format!("event type `{event_type}`")))?,
         time: Timestamp::from_micros(row.get(5)?),
     })
-}
-
-fn stream_type_of(name: &str) -> Option<StreamType> {
-    let name: StrDeserializer<'_, serde::de::value::Error> = name.into_deserializer();
-    StreamType::deserialize(name).ok()
 }
 
 fn filing_row(row: &Row<'_>) -> rusqlite::Result<FilingRow> {

@@ -137,7 +137,7 @@ async fn ours<A: Adaptable>(store: &dyn Store, id: &str) -> (Adapter<A>, usize) 
 }
 
 async fn compare<A: Adaptable + PartialEq>(
-    repository: &SqliteEventRepository,
+    repository: &impl PersistedEventRepository,
     store: &dyn Store,
     id: &str,
 ) {
@@ -160,11 +160,9 @@ async fn compare<A: Adaptable + PartialEq>(
     assert!(theirs == ours, "{} {id}: {theirs:?} is not {ours:?}", A::TYPE);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sqlite_es_loads_every_aggregate_of_a_ledger_as_we_do() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let store = Arc::new(SqliteStore::create(directory.path(), testing::ORIGIN).expect("one"));
-    let ledger = testing::open(Arc::clone(&store) as _).await.expect("a ledger");
+/// A ledger with every type of stream, on any store.
+pub async fn filled(store: Arc<dyn Store>) -> Ledger {
+    let ledger = testing::open(store).await.expect("a ledger");
     testing::settle(&ledger).await;
     for filing in everything() {
         recorded(&ledger, filing).await;
@@ -174,13 +172,11 @@ async fn sqlite_es_loads_every_aggregate_of_a_ledger_as_we_do() {
         "access": access, "subject": access_body("suivi", 1)["subjects"][0], "ground": "inexact",
     }}))
     .await;
+    ledger
+}
 
-    let pool = sqlx::SqlitePool::connect_with(
-        sqlx::sqlite::SqliteConnectOptions::new().filename(store.path()).read_only(true),
-    )
-    .await
-    .expect("a pool");
-    let repository = SqliteEventRepository::new(pool);
+/// What another crate's repository loads of every aggregate is what we hold.
+pub async fn loads_as_we_do(repository: &impl PersistedEventRepository, store: &dyn Store) {
     let rows = store.entries(Position(0), 1_000).await.expect("rows");
     let streams: HashSet<(StreamType, String)> =
         rows.into_iter().map(|r| (r.stream.kind, r.stream.id)).collect();
@@ -188,19 +184,32 @@ async fn sqlite_es_loads_every_aggregate_of_a_ledger_as_we_do() {
     assert_eq!(types.len(), StreamType::NAMES.len(), "every type of stream is compared");
     for (stream, id) in &streams {
         match stream {
-            StreamType::Party => compare::<Party>(&repository, &*store, id).await,
-            StreamType::Processing => compare::<Processing>(&repository, &*store, id).await,
-            StreamType::Decision => compare::<Decision>(&repository, &*store, id).await,
-            StreamType::Experiment => compare::<Experiment>(&repository, &*store, id).await,
-            StreamType::Access => compare::<Access>(&repository, &*store, id).await,
-            StreamType::Reference => compare::<Reference>(&repository, &*store, id).await,
-            StreamType::Ruling => compare::<Ruling>(&repository, &*store, id).await,
-            StreamType::Statement => compare::<Statement>(&repository, &*store, id).await,
-            StreamType::Subject => compare::<Subject>(&repository, &*store, id).await,
+            StreamType::Party => compare::<Party>(repository, store, id).await,
+            StreamType::Processing => compare::<Processing>(repository, store, id).await,
+            StreamType::Decision => compare::<Decision>(repository, store, id).await,
+            StreamType::Experiment => compare::<Experiment>(repository, store, id).await,
+            StreamType::Access => compare::<Access>(repository, store, id).await,
+            StreamType::Reference => compare::<Reference>(repository, store, id).await,
+            StreamType::Ruling => compare::<Ruling>(repository, store, id).await,
+            StreamType::Statement => compare::<Statement>(repository, store, id).await,
+            StreamType::Subject => compare::<Subject>(repository, store, id).await,
             // The ledger's own stream has no aggregate.
             StreamType::Ledger => {}
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_es_loads_every_aggregate_of_a_ledger_as_we_do() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Arc::new(SqliteStore::create(directory.path(), testing::ORIGIN).expect("one"));
+    let _ledger = filled(Arc::clone(&store) as _).await;
+    let pool = sqlx::SqlitePool::connect_with(
+        sqlx::sqlite::SqliteConnectOptions::new().filename(store.path()).read_only(true),
+    )
+    .await
+    .expect("a pool");
+    loads_as_we_do(&SqliteEventRepository::new(pool), &*store).await;
 }
 
 /// The register after these filings, and the events of one stream among them.

@@ -490,7 +490,7 @@ async fn each_kind_is_filed_by_its_roles_and_by_no_other() {
             if matches!(kind, Kind::AccessReport | Kind::AccessRequest) {
                 filing["body"]["recipient"]["party"] = author.clone().into();
             }
-            let head = ledger.head();
+            let head = ledger.head().expect("signed");
             let allowed = kind.roles().is_empty() || kind.roles().contains(&role);
             match ledger.submit(&sign(filing)).await {
                 Err(SubmitError::Refused(refusal)) => {
@@ -510,7 +510,7 @@ async fn each_kind_is_filed_by_its_roles_and_by_no_other() {
                         C::AlreadyEnded,
                     ];
                     assert!(expected.contains(&refusal.code), "{role:?} {kind}: {refusal}");
-                    assert_eq!(ledger.head(), head);
+                    assert_eq!(ledger.head().expect("signed"), head);
                 }
                 Err(error) => panic!("{role:?} {kind}: {error:?}"),
                 Ok(_) => assert!(allowed, "{role:?} may not file {kind}"),
@@ -523,12 +523,12 @@ async fn each_kind_is_filed_by_its_roles_and_by_no_other() {
 #[tokio::test]
 async fn a_lot_names_the_line_that_is_refused() {
     let (ledger, _) = settled().await;
-    let head = ledger.head();
+    let head = ledger.head().expect("signed");
     let lot = [sign(access("cnamts", "suivi", 1)), "rien".to_owned()];
     let refusal = refusal(ledger.submit_all(&lot).await);
     assert_eq!(refusal.code, C::Malformed);
     assert!(refusal.detail.en.starts_with("line 2: "), "{refusal}");
-    assert_eq!(ledger.head(), head);
+    assert_eq!(ledger.head().expect("signed"), head);
     // A key enrolled by an earlier line signs a later one.
     let lot = [sign(party_register("employer-2", &["employer"])), {
         let mut filing = access("employer-2", "suivi", 1);

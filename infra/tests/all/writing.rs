@@ -33,7 +33,7 @@ async fn a_filing_becomes_an_entry_with_a_receipt_that_holds() {
     assert_eq!(receipts[0].position, size.next());
     assert!(receipts[0].verdict.is_some());
     holds(&*store, &receipts[0]).await;
-    assert_eq!(ledger.head().signed.link, receipts[0].link);
+    assert_eq!(ledger.head().expect("signed").signed.link, receipts[0].link);
     assert_eq!(ledger.with_register(|r| r.size()), ledger.size().0);
     let disclosures = store.disclosures_at(&[receipts[0].position]).await.expect("disclosures");
     assert_eq!(disclosures.len(), 1, "the person is kept apart");

@@ -10,3 +10,4 @@ mod gate;
 mod lifecycle;
 mod ndjson;
 mod rights;
+mod stores;

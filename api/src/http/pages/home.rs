@@ -89,16 +89,21 @@ pub fn tell(frame: &Frame, findings: &[Finding]) -> Vec<FindingView> {
 }
 
 pub async fn home(State(app): State<Shared>, frame: Frame) -> Result<Response, Problem> {
-    let head = app.ledger.head();
+    let head = app.ledger.known_head();
+    // A server that may not sign still shows what it knows.
+    let signed = app.ledger.head().ok().map(|head| head.signed);
     let answers = affairs::answers(&app).await?;
     let newest = if answers.is_empty() { newest(&app, &frame, NEWEST) } else { Vec::new() };
     let page = Home {
-        origin: head.origin,
+        origin: app.ledger.origin().to_owned(),
         simulated: app.ledger.clock() == ClockKind::Simulated,
-        size: head.signed.size.to_string(),
-        link: head.signed.link.to_string(),
-        key: head.signed.kid,
-        signature: greffe_domain::encoding::base64url(&head.signed.signature),
+        size: head.head.size.to_string(),
+        link: head.head.link.to_string(),
+        signature: signed.as_ref().map_or_else(
+            || "—".to_owned(),
+            |signed| greffe_domain::encoding::base64url(&signed.signature),
+        ),
+        key: signed.map_or_else(|| "—".to_owned(), |signed| signed.kid),
         time: head.time.to_string(),
         affairs: answers.iter().map(|a| view(a, &frame)).collect(),
         newest,

@@ -1,0 +1,381 @@
+//! The store on PostgreSQL, against a real server that each test starts and removes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use greffe_infra::store::contract::{self, Sample};
+use greffe_infra::store::{AppendError, Fault, FaultKind, Lead, PostgresStore, Store};
+use greffe_infra::testing;
+use greffe_infra::testing::cluster::Cluster;
+use postgres_es::PostgresEventRepository;
+
+use crate::faults::each_write_fails;
+use crate::framework::{filled, loads_as_we_do};
+use crate::support::sound;
+
+/// The ledger of the contract suite in a database of its own.
+async fn created(cluster: &Cluster, name: &str) -> (PostgresStore, String) {
+    let url = cluster.database(name);
+    let store = PostgresStore::create(&url, contract::ORIGIN, None).await.expect("a store");
+    (store, url)
+}
+
+/// The same with a few batches in it.
+async fn with_batches(cluster: &Cluster, name: &str) -> (PostgresStore, String, Sample) {
+    let (store, url) = created(cluster, name).await;
+    let mut sample = Sample::default();
+    for _ in 0..3 {
+        append(&store, &mut sample).await;
+    }
+    (store, url, sample)
+}
+
+async fn append(store: &PostgresStore, sample: &mut Sample) {
+    let batch = sample.batch(5, 2);
+    store.append(batch.clone()).await.expect("appended");
+    sample.add(&batch);
+}
+
+/// A connection of the test's own, to get in the way.
+async fn aside(url: &str) -> tokio_postgres::Client {
+    let (client, connection) =
+        tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    client
+}
+
+/// Waits until something is so: what only another process can say.
+async fn until(mut so: impl AsyncFnMut() -> bool) {
+    for _ in 0..600 {
+        if so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it does not come");
+}
+
+/// Waits until a server's process waits on this: an append that is under way.
+async fn until_one_waits(cluster: &Cluster, event: &str) {
+    let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE wait_event = '{event}'");
+    until(async || cluster.psql("postgres", &sql) != "0").await;
+}
+
+fn not_applied(answer: Result<(), AppendError>) -> Fault {
+    match answer {
+        Err(AppendError::NotApplied(fault)) => fault,
+        other => panic!("known not to be applied, not {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_store_on_postgresql_keeps_the_contract() {
+    let cluster = Cluster::start(&[]);
+    let url = Arc::new(cluster.database("ledger"));
+    contract::run(|| {
+        let url = Arc::clone(&url);
+        async move { PostgresStore::create(&url, contract::ORIGIN, None).await.expect("it opens") }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_write_lost_or_landed_unknown_leaves_a_sound_ledger_in_a_database() {
+    let cluster = Cluster::start(&[]);
+    let url = cluster.database("ledger");
+    each_write_fails(PostgresStore::create(&url, testing::ORIGIN, None).await.expect("one")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_es_loads_every_aggregate_of_a_ledger_as_we_do() {
+    let cluster = Cluster::start(&[]);
+    let url = cluster.database("ledger");
+    let store = PostgresStore::create(&url, testing::ORIGIN, None).await.expect("a store");
+    let store = Arc::new(store);
+    let _ledger = filled(Arc::clone(&store) as _).await;
+    let options = sqlx::postgres::PgConnectOptions::new()
+        .socket(cluster.directory())
+        .username("greffe")
+        .database("ledger");
+    let pool = sqlx::PgPool::connect_with(options).await.expect("a pool");
+    loads_as_we_do(&PostgresEventRepository::new(pool), &*store).await;
+    sound(&*store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_recorded_is_changed_by_no_role_and_a_server_can_only_append() {
+    let cluster = Cluster::start(&[]);
+    cluster.psql("postgres", "CREATE ROLE server LOGIN");
+    let url = cluster.database("ledger");
+    drop(PostgresStore::create(&url, contract::ORIGIN, Some("server")).await.expect("a store"));
+    let store = PostgresStore::open_to_write(&cluster.url("ledger", "server")).await;
+    let store = store.expect("the server's role is enough");
+    let mut sample = Sample::default();
+    append(&store, &mut sample).await;
+    let mut batch = sample.batch(1, 1);
+    batch.erased = vec![sample.disclosures[0].digest];
+    store.append(batch.clone()).await.expect("its role may erase through an append");
+    sample.add(&batch);
+
+    let columns = "position, stream_version, recorded, stream_type, stream_id, event_type, kid, \
+                   link, signature, leaf";
+    let changes = [
+        "UPDATE entries SET recorded = 0 WHERE position = 1".to_owned(),
+        "UPDATE entries SET leaf = '{}'".to_owned(),
+        "DELETE FROM entries WHERE position = 1".to_owned(),
+        "TRUNCATE entries".to_owned(),
+        "UPDATE filings SET items = 2".to_owned(),
+        "DELETE FROM filings".to_owned(),
+        "TRUNCATE filings".to_owned(),
+        "UPDATE disclosures SET encoded = ''".to_owned(),
+        "TRUNCATE disclosures".to_owned(),
+        "UPDATE ledger SET origin = 'other'".to_owned(),
+        "DELETE FROM lease".to_owned(),
+        "UPDATE lease SET epoch = 0".to_owned(),
+        "DELETE FROM events WHERE sequence = 1".to_owned(),
+        "UPDATE events SET sequence = 7".to_owned(),
+        "INSERT INTO events VALUES ('access', '1', 9, 'AccessRecorded', '1', '{}', '{}')"
+            .to_owned(),
+    ];
+    let owners_alone = [
+        "DELETE FROM disclosures".to_owned(),
+        format!(
+            "INSERT INTO entries ({columns}) SELECT position + 100, stream_version + 100, \
+                 recorded, stream_type, stream_id, event_type, kid, link, signature, leaf FROM entries"
+        ),
+        "INSERT INTO disclosures VALUES (0, decode(repeat('00', 32), 'hex'), '')".to_owned(),
+        "CREATE TABLE mine ()".to_owned(),
+        "ALTER TABLE entries DISABLE TRIGGER ALL".to_owned(),
+    ];
+    for sql in changes.iter().chain(&owners_alone) {
+        let refused = cluster.try_psql("ledger", "server", sql).expect_err(sql);
+        assert!(refused.contains("ERROR"), "{sql}: {refused}");
+    }
+    for sql in &changes {
+        cluster.try_psql("ledger", "greffe", sql).expect_err(sql);
+    }
+    contract::compare(&store, &sample).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_origin_a_newer_schema_an_empty_database_and_a_second_writer_are_refused() {
+    let cluster = Cluster::start(&[]);
+    let empty = cluster.database("empty");
+    let missing = PostgresStore::open(&empty).await.err().expect("refused");
+    assert_eq!(missing.kind(), FaultKind::Missing);
+    let nowhere = PostgresStore::open(&cluster.url("nowhere", "greffe")).await;
+    assert_eq!(nowhere.err().expect("refused").kind(), FaultKind::Missing);
+    let (store, url, sample) = with_batches(&cluster, "ledger").await;
+
+    let reader = PostgresStore::open_read_only(&url).await.expect("a reader");
+    contract::compare(&reader, &sample).await;
+    assert_eq!(reader.lead().await.expect("an answer"), Lead::Elsewhere);
+    let refused = not_applied(reader.append(sample.batch(1, 1)).await);
+    assert_eq!(refused.kind(), FaultKind::ReadOnly);
+
+    // As long as the first renews its lease, nobody else writes.
+    let renewing = async {
+        loop {
+            assert_eq!(store.lead().await.expect("renewed"), Lead::Held);
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let second = tokio::select! {
+        second = PostgresStore::open_to_write(&url) => second,
+        () = renewing => unreachable!("it renews for ever"),
+    };
+    assert_eq!(second.err().expect("refused").kind(), FaultKind::InUse);
+    store.resign().await;
+    let other = PostgresStore::create(&url, "other.example", None).await.err().expect("refused");
+    assert_eq!(other.kind(), FaultKind::OtherOrigin);
+
+    cluster.psql("ledger", "INSERT INTO schema_steps VALUES (99)");
+    let newer = PostgresStore::open(&url).await.err().expect("refused");
+    assert_eq!(newer.kind(), FaultKind::NewerSchema);
+    let newer = PostgresStore::create(&url, contract::ORIGIN, None).await.err().expect("refused");
+    assert_eq!(newer.kind(), FaultKind::NewerSchema);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_server_takes_over_and_the_first_appends_nothing_when_it_wakes() {
+    let cluster = Cluster::start(&[]);
+    let (first, url, mut sample) = with_batches(&cluster, "ledger").await;
+    let second = PostgresStore::open(&url).await.expect("a second server");
+    assert_eq!(second.lead().await.expect("an answer"), Lead::Elsewhere);
+    // The first sleeps: it neither appends nor renews.
+    until(async || second.lead().await.expect("an answer") == Lead::Held).await;
+    // Nothing was appended since, and still the first is shut out.
+    for _ in 0..2 {
+        match first.append(sample.batch(1, 1)).await {
+            Err(AppendError::Conflict { actual }) => assert_eq!(actual, sample.head()),
+            other => panic!("its epoch has passed: {other:?}"),
+        }
+    }
+    append(&second, &mut sample).await;
+    assert_eq!(first.lead().await.expect("an answer"), Lead::Elsewhere);
+    assert_eq!(first.head().await.expect("readable"), sample.head());
+    contract::compare(&first, &sample).await;
+    // And back, at once when the second gives up its place.
+    second.resign().await;
+    assert_eq!(first.lead().await.expect("an answer"), Lead::Held);
+    append(&first, &mut sample).await;
+    assert!(matches!(second.append(sample.batch(1, 1)).await, Err(AppendError::Conflict { .. })));
+    contract::compare(&second, &sample).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_server_refuses_is_known_not_to_be_applied_and_said() {
+    let cluster = Cluster::start(&[]);
+    let (store, url, mut sample) = with_batches(&cluster, "ledger").await;
+    let raise = |code: &str, when: &str| {
+        cluster.psql(
+            "ledger",
+            &format!(
+                "CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                 IF {when} THEN RAISE EXCEPTION 'made to fail' USING ERRCODE = '{code}'; END IF; \
+                 RETURN NEW; END $$;"
+            ),
+        );
+    };
+    // Of the last table, so that two have been written by then.
+    raise("53100", "true");
+    cluster.psql(
+        "ledger",
+        "CREATE TRIGGER fail BEFORE INSERT ON disclosures FOR EACH ROW EXECUTE FUNCTION fail(); \
+         CREATE SEQUENCE tries",
+    );
+    let full = not_applied(store.append(sample.batch(2, 1)).await);
+    assert_eq!(full.kind(), FaultKind::Full);
+    assert!(full.retry_is_safe());
+    contract::compare(&store, &sample).await;
+
+    // Given up for another transaction's sake: tried again, and it goes through.
+    raise("40001", "nextval('tries') < 3");
+    append(&store, &mut sample).await;
+    assert_eq!(cluster.psql("ledger", "SELECT last_value > 2 FROM tries"), "t");
+    // But not for ever.
+    raise("40P01", "true");
+    assert_eq!(not_applied(store.append(sample.batch(1, 1)).await).kind(), FaultKind::Unavailable);
+    cluster.psql("ledger", "DROP TRIGGER fail ON disclosures");
+
+    // Out of time while it waits for a lock: what a statement timeout does.
+    let holder = aside(&url).await;
+    holder.batch_execute("BEGIN; LOCK TABLE disclosures").await.expect("locked");
+    let waiting = store.append(sample.batch(1, 1));
+    let cancelled = async {
+        until_one_waits(&cluster, "relation").await;
+        cluster.psql(
+            "postgres",
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'relation'",
+        );
+    };
+    let (answer, ()) = tokio::join!(waiting, cancelled);
+    let late = not_applied(answer);
+    assert!(late.retry_is_safe());
+    holder.batch_execute("ROLLBACK").await.expect("unlocked");
+    append(&store, &mut sample).await;
+    contract::compare(&store, &sample).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_down_is_said_and_one_that_is_back_goes_on() {
+    let mut cluster = Cluster::start(&[]);
+    let (store, _, mut sample) = with_batches(&cluster, "ledger").await;
+    cluster.stop();
+    let down = not_applied(store.append(sample.batch(1, 1)).await);
+    assert_eq!(down.kind(), FaultKind::Unavailable);
+    assert!(down.retry_is_safe());
+    assert!(store.head().await.is_err(), "no answer is not an empty answer");
+    assert!(store.entries(greffe_domain::seal::Position(0), 1).await.is_err());
+    cluster.start_again();
+    append(&store, &mut sample).await;
+    contract::compare(&store, &sample).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_without_an_answer_is_unknown_and_the_head_tells_for_good() {
+    let mut cluster = Cluster::start(&[]);
+    let (store, url, mut sample) = with_batches(&cluster, "ledger").await;
+
+    // Killed before the end: it waits for a table that another one holds.
+    let holder = aside(&url).await;
+    holder.batch_execute("BEGIN; LOCK TABLE disclosures").await.expect("locked");
+    let batch = sample.batch(2, 1);
+    let unknown = {
+        let waiting = store.append(batch.clone());
+        tokio::pin!(waiting);
+        tokio::select! {
+            answer = &mut waiting => panic!("it waits for the table: {answer:?}"),
+            () = until_one_waits(&cluster, "relation") => {}
+        }
+        cluster.kill();
+        waiting.await
+    };
+    assert!(matches!(unknown, Err(AppendError::Unknown(_))), "{unknown:?}");
+    assert!(store.head().await.is_err(), "nobody can tell while it is down");
+    cluster.start_again();
+    assert_eq!(store.head().await.expect("settled"), sample.head(), "it did not land");
+    append(&store, &mut sample).await;
+
+    // Killed, or disconnected, once it is on the disk: the commit waits for a replica that
+    // does not exist.
+    for disconnected in [false, true] {
+        cluster.psql("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+        cluster.psql("postgres", "SELECT pg_reload_conf()");
+        let batch = sample.batch(2, 1);
+        let waiting = store.append(batch.clone());
+        tokio::pin!(waiting);
+        tokio::select! {
+            answer = &mut waiting => panic!("it waits for a replica: {answer:?}"),
+            () = until_one_waits(&cluster, "SyncRep") => {}
+        }
+        cluster.psql("postgres", "ALTER SYSTEM RESET synchronous_standby_names");
+        if disconnected {
+            cluster.psql(
+                "postgres",
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+            );
+        } else {
+            cluster.kill();
+        }
+        let answer = waiting.await;
+        assert!(matches!(answer, Err(AppendError::Unknown(_))), "{answer:?}");
+        if disconnected {
+            cluster.psql("postgres", "SELECT pg_reload_conf()");
+        } else {
+            cluster.start_again();
+        }
+        sample.add(&batch);
+        assert_eq!(store.head().await.expect("settled"), sample.head(), "it landed");
+        append(&store, &mut sample).await;
+    }
+    contract::compare(&store, &sample).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_that_is_given_up_waiting_for_is_waited_for_before_the_head_is_told() {
+    let cluster = Cluster::start(&[]);
+    let (store, url, mut sample) = with_batches(&cluster, "ledger").await;
+    let store = Arc::new(store);
+    let holder = aside(&url).await;
+    holder.batch_execute("BEGIN; LOCK TABLE disclosures").await.expect("locked");
+    let batch = sample.batch(2, 1);
+    let waiting = tokio::spawn({
+        let (store, batch) = (Arc::clone(&store), batch.clone());
+        async move { store.append(batch).await }
+    });
+    until_one_waits(&cluster, "relation").await;
+    // Whoever waited is gone; the statement goes on in the server.
+    waiting.abort();
+    assert!(waiting.await.is_err_and(|e| e.is_cancelled()));
+    let head = store.head();
+    tokio::pin!(head);
+    // It is told no earlier, however long one waits.
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut head).await;
+    assert!(early.is_err(), "the append may still land: {early:?}");
+    holder.batch_execute("ROLLBACK").await.expect("unlocked");
+    sample.add(&batch);
+    assert_eq!(head.await.expect("settled"), sample.head());
+    append(&store, &mut sample).await;
+    contract::compare(&*store, &sample).await;
+}
