@@ -55,6 +55,27 @@ async fn until(mut so: impl AsyncFnMut() -> bool) {
     panic!("it does not come");
 }
 
+/// Waits until commits wait for a replica: a server takes in its new settings in its own time.
+async fn until_commits_wait(cluster: &Cluster, url: &str) {
+    loop {
+        let probe = aside(url).await;
+        let commit = probe.batch_execute("CREATE TEMPORARY TABLE probe (); DROP TABLE probe");
+        tokio::select! {
+            done = commit => done.expect("a commit"),
+            () = until_one_waits(cluster, "SyncRep") => break,
+        }
+    }
+    cluster.psql(
+        "postgres",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+    );
+    while cluster
+        .psql("postgres", "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+        .trim()
+        != "0"
+    {}
+}
+
 /// Waits until a server's process waits on this: an append that is under way.
 async fn until_one_waits(cluster: &Cluster, event: &str) {
     let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE wait_event = '{event}'");
@@ -322,6 +343,7 @@ async fn an_append_without_an_answer_is_unknown_and_the_head_tells_for_good() {
     for disconnected in [false, true] {
         cluster.psql("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
         cluster.psql("postgres", "SELECT pg_reload_conf()");
+        until_commits_wait(&cluster, &url).await;
         let batch = sample.batch(2, 1);
         let waiting = store.append(batch.clone());
         tokio::pin!(waiting);
