@@ -69,11 +69,8 @@ async fn until_commits_wait(cluster: &Cluster, url: &str) {
         "postgres",
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
     );
-    while cluster
-        .psql("postgres", "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
-        .trim()
-        != "0"
-    {}
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    until(async || cluster.psql("postgres", waiting) == "0").await;
 }
 
 /// Waits until a server's process waits on this: an append that is under way.
