@@ -36,6 +36,7 @@ pub const PARAMS: &[&str] = &[
     "now",
     "from",
     "to",
+    "as_of",
     "known_at",
     "cursor",
     "limit",
@@ -84,7 +85,8 @@ pub async fn list(
         finding: code(&params, "finding", RuleCode::parse)?,
         now: code(&params, "now", outcome)?,
         from: params.date("from")?,
-        to: params.date("to")?,
+        // As of a day: without those that certainly came after it.
+        to: [params.date("to")?, params.date("as_of")?].into_iter().flatten().min(),
         known_at: Some(TreeSize(size)),
         visible_to: reader.sees_only(reach),
         cursor: params.number("cursor")?,
@@ -171,13 +173,19 @@ pub async fn one(
     Language(lang): Language,
     params: Params,
 ) -> Result<Json<Value>, Problem> {
-    params.only(&["known_at"])?;
+    params.only(&["as_of", "known_at"])?;
     let reach = admit(Route::Accesses, &reader)?;
     let size = params.known_at(&app).await?;
     let nothing = || Problem::not_found(&format!("/v1/accesses/{position}"));
     let number: u64 = position.parse().map_err(|_| nothing())?;
     let read = queries::entry(&app, number).await?.ok_or_else(nothing)?;
-    let recorded = read.recorded().filter(|r| r.position < size).ok_or_else(nothing)?;
+    let as_of = params.date("as_of")?;
+    let had_come = |r: &Recorded<'_>| {
+        let first_day = r.case().days.earliest;
+        as_of.is_none_or(|day| first_day.is_none_or(|first| first <= day))
+    };
+    let recorded =
+        read.recorded().filter(|r| r.position < size && had_come(r)).ok_or_else(nothing)?;
     let stored = match params.text("known_at") {
         Some(_) => None,
         None => queries::standing(&app, number).await?,

@@ -117,7 +117,7 @@ const OPERATIONS: &[Operation] = &[
         "/v1/accesses/{position}",
         "One access, both verdicts, and the entries they rest on",
         true,
-        &["known_at"],
+        WHEN,
         "Access",
     ),
     get(

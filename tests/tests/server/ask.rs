@@ -45,6 +45,14 @@ fn each_question_is_answered_as_text_and_as_json_at_a_day_and_as_known_then() {
             assert_eq!(output.status.code(), Some(0), "{question:?} on a day");
         }
     }
+    // The visits of November and December 2017 had certainly not come by the end of October.
+    let visits = |as_of: &str| {
+        let asked = ["accesses", "--processing", "motifs-arrets", "--as-of", as_of, "--json"];
+        let found: Value = serde_json::from_str(&ask(&asked, &[])).expect("JSON");
+        found["items"].as_array().or(found.as_array()).map(Vec::len)
+    };
+    assert_eq!(visits("2017-10-31"), Some(0));
+    assert_eq!(visits("2017-11-01"), Some(5));
     // A service that is not there, a thing that is not there: two lines, and 2 or 1.
     for (args, code) in [
         (&["ask", "processing", "nowhere", "--data", data][..], 1),
