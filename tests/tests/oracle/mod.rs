@@ -6,5 +6,6 @@ mod experiments;
 mod formalities;
 mod generate;
 mod interpreter;
+mod metamorphic;
 mod people;
 mod purposes;
