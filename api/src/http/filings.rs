@@ -7,6 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use greffe_domain::refusal::{Refusal, RefusalCode as C};
 use greffe_infra::receipt::Receipt;
+use serde::Serialize;
 use serde_json::json;
 
 use super::extract::{media_type, unsupported_media_type};
@@ -49,8 +50,17 @@ pub async fn create(
     }
 }
 
+/// Receipts are written as they stand: made into a tree of values first, as `json!` would,
+/// each leaf is read and copied once more.
+#[derive(Serialize)]
+struct Recorded<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    receipts: &'a [Receipt],
+}
+
 fn created(receipts: &[Receipt]) -> Response {
-    (StatusCode::CREATED, Json(json!({"receipts": receipts}))).into_response()
+    (StatusCode::CREATED, Json(Recorded { line: None, receipts })).into_response()
 }
 
 /// Lines that hold something, numbered from 1.
@@ -81,14 +91,18 @@ async fn line_by_line(app: &Shared, text: &str, lang: crate::words::Lang) -> Res
             Ok(filing) => app.ledger.submit(&filing).await.map_err(Problem::from),
             Err(problem) => Err(problem),
         };
-        let line = match answer {
-            Ok(receipts) => json!({"line": number, "receipts": receipts}),
+        let written = match answer {
+            Ok(receipts) => serde_json::to_writer(
+                &mut out,
+                &Recorded { line: Some(number), receipts: &receipts },
+            ),
             Err(problem) => {
                 app.counters.problem(problem.code);
-                json!({"line": number, "problem": problem.document(lang)})
+                let line = json!({"line": number, "problem": problem.document(lang)});
+                serde_json::to_writer(&mut out, &line)
             }
         };
-        serde_json::to_writer(&mut out, &line).expect("writing to memory does not fail");
+        written.expect("writing to memory does not fail");
         out.push(b'\n');
     }
     ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from(out)).into_response()

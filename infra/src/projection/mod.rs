@@ -24,7 +24,7 @@ use greffe_domain::register::Register;
 use greffe_domain::rules::CURRENT;
 use greffe_domain::seal::{Position, TreeSize};
 use rusqlite::Connection;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::ledger::Ledger;
 use crate::store::sqlite::fault;
@@ -53,6 +53,9 @@ const BATCH_ENTRIES: usize = 8_192;
 /// Idle reading connections kept open.
 const READERS: usize = 4;
 const BUSY: Duration = Duration::from_secs(5);
+/// Longest wait for more entries before a few are applied, when nobody asks for them. A
+/// transaction costs about as much for one entry as for a hundred.
+const GATHER: Duration = Duration::from_millis(50);
 /// Wait after a failure, before trying again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -73,6 +76,8 @@ pub struct Projections {
     /// One pass over the ledger at a time.
     pass: tokio::sync::Mutex<()>,
     applied: watch::Sender<u64>,
+    /// Told when somebody waits for entries that are not applied.
+    awaited: Notify,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -100,20 +105,26 @@ impl Projections {
             file: RwLock::new(()),
             pass: tokio::sync::Mutex::default(),
             applied: watch::Sender::new(size),
+            awaited: Notify::new(),
         })
     }
 
-    /// Follows the ledger until the task is aborted. A failure is tried again; meanwhile
-    /// the lag grows, which is what to watch.
+    /// Follows the ledger until the task is aborted: at once for whoever waits
+    /// ([`Projections::wait_for`]), soon otherwise. A failure is tried again; meanwhile the
+    /// lag grows, which is what to watch.
     pub async fn run(self: Arc<Self>, ledger: Ledger) {
         let mut head = ledger.watch_head();
         loop {
             head.borrow_and_update();
             if self.catch_up(&ledger).await.is_err() {
                 tokio::time::sleep(RETRY).await;
-            } else if head.changed().await.is_err() {
+                continue;
+            }
+            if head.changed().await.is_err() {
                 return;
             }
+            // Elapsed or told, entries are applied now.
+            let _ = tokio::time::timeout(GATHER, self.awaited.notified()).await;
         }
     }
 
@@ -144,6 +155,9 @@ impl Projections {
     /// must be running `run` or `catch_up`.
     pub async fn wait_for(&self, size: TreeSize) {
         let mut applied = self.applied.subscribe();
+        if *applied.borrow() < size.0 {
+            self.awaited.notify_one();
+        }
         applied
             .wait_for(|applied| *applied >= size.0)
             .await
