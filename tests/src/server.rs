@@ -10,6 +10,7 @@ use greffe_domain::encoding::base64url;
 use greffe_domain::event::ClockKind;
 use greffe_domain::key::{enrolment_text, simulated_party_key};
 use greffe_infra::ledger::{Genesis, Ledger};
+use greffe_infra::store::Location;
 use serde_json::{Value, json};
 
 use crate::signing;
@@ -43,6 +44,11 @@ pub fn greffe(args: &[&str]) -> Output {
 
 /// Creates a simulated ledger in a directory and registers parties: (id, roles).
 pub async fn create_ledger(directory: &Path, parties: &[(&str, &[&str])]) {
+    create_ledger_at(directory, &Location::in_directory(directory), parties).await;
+}
+
+/// The same with the ledger's bytes somewhere else than in the directory.
+pub async fn create_ledger_at(directory: &Path, location: &Location, parties: &[(&str, &[&str])]) {
     let genesis = Genesis {
         origin: ORIGIN.to_owned(),
         registrar: "greffe".to_owned(),
@@ -50,7 +56,7 @@ pub async fn create_ledger(directory: &Path, parties: &[(&str, &[&str])]) {
         clock: ClockKind::Simulated,
         opened_at: Some(Timestamp::from_unix_seconds(NOW_S)),
     };
-    let ledger = Ledger::create(directory, genesis).await.expect("a new ledger");
+    let ledger = Ledger::create_at(directory, location, genesis).await.expect("a new ledger");
     for (party, roles) in parties {
         let text = register_party(party, roles);
         ledger.submit(&text).await.expect("the registrar registers");
@@ -114,6 +120,11 @@ impl Server {
 
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The server's process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Asks as a party with a simulated key.

@@ -1,0 +1,199 @@
+//! Our own ledger: in process with everything it does, and over HTTP as `greffe serve`.
+
+use std::io::{BufReader, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use greffe_infra::ledger::Ledger;
+use greffe_tests::server::Server;
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::filings::Maker;
+use crate::measure::{Latencies, Pass, Passes, processor_time};
+use crate::place::Place;
+
+/// Entries that wait for their receipts at any time, in process.
+const IN_FLIGHT: u64 = 2_048;
+/// Connections that an open-loop client spreads its filings over.
+const OPEN_CONNECTIONS: usize = 64;
+
+/// When a client sends.
+#[derive(Clone, Copy)]
+pub enum Load {
+    /// As soon as an answer makes room.
+    Closed,
+    /// So many filings a second, whatever the answers; a wait counts from the instant at
+    /// which a filing was due.
+    Open(f64),
+}
+
+impl Load {
+    /// When the filing of this number is due.
+    fn due(self, started: Instant, number: usize) -> Instant {
+        match self {
+            Self::Closed => Instant::now(),
+            Self::Open(rate) => started + Duration::from_secs_f64(number as f64 / rate),
+        }
+    }
+}
+
+fn us(spent: Duration, entries: u64) -> f64 {
+    spent.as_secs_f64() * 1e6 / entries as f64
+}
+
+/// Records filings in process, many waiting at once.
+pub async fn in_process(
+    place: &Place,
+    ledger: &Ledger,
+    filings: Vec<String>,
+    items: u64,
+    load: Load,
+) -> Pass {
+    let entries = filings.len() as u64 * items;
+    let room = match load {
+        Load::Closed => (IN_FLIGHT / items).max(64),
+        Load::Open(_) => 1 << 20,
+    };
+    let permits = Arc::new(Semaphore::new(usize::try_from(room).expect("64 bits")));
+    let (waited, mut waits) = mpsc::unbounded_channel();
+    let (started, ours, theirs) = (Instant::now(), processor_time("self"), place.database_time());
+    for (number, text) in filings.into_iter().enumerate() {
+        let due = load.due(started, number);
+        if due > Instant::now() {
+            tokio::time::sleep_until(due.into()).await;
+        }
+        let permit = Arc::clone(&permits).acquire_owned().await.expect("never closed");
+        let (ledger, waited) = (ledger.clone(), waited.clone());
+        let sent = if matches!(load, Load::Closed) { Instant::now() } else { due };
+        tokio::spawn(async move {
+            ledger.submit(&text).await.expect("recorded");
+            waited.send(sent.elapsed()).expect("somebody listens");
+            drop(permit);
+        });
+    }
+    drop(waited);
+    let mut latencies = Latencies::default();
+    while let Some(wait) = waits.recv().await {
+        latencies.0.push(wait);
+    }
+    let rate = entries as f64 / started.elapsed().as_secs_f64();
+    let ours = us(processor_time("self") - ours, entries);
+    latencies.sort();
+    Pass { rate, latencies, processor: [ours, 0.0, us(place.database_time() - theirs, entries)] }
+}
+
+/// A connection that is kept, and reads no more of an answer than it must.
+struct Connection {
+    stream: BufReader<TcpStream>,
+    answer: Vec<u8>,
+}
+
+impl Connection {
+    fn new(address: &str) -> Self {
+        let stream = TcpStream::connect(address).expect("the server listens");
+        stream.set_nodelay(true).expect("a socket");
+        Self { stream: BufReader::with_capacity(64 * 1024, stream), answer: Vec::new() }
+    }
+
+    /// Sends a request already written; panics unless it is answered 201.
+    fn send(&mut self, request: &[u8]) {
+        self.stream.get_mut().write_all(request).expect("sent");
+        self.answer.clear();
+        let head = loop {
+            let mut byte = [0];
+            self.stream.read_exact(&mut byte).expect("an answer");
+            self.answer.push(byte[0]);
+            if self.answer.ends_with(b"\r\n\r\n") {
+                break String::from_utf8_lossy(&self.answer).to_ascii_lowercase();
+            }
+        };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+        let length: usize = length.and_then(|n| n.trim().parse().ok()).expect("a length");
+        self.answer.resize(length, 0);
+        self.stream.read_exact(&mut self.answer).expect("a body");
+        let body = || String::from_utf8_lossy(&self.answer);
+        assert!(head.starts_with("http/1.1 201"), "{head}{}", body());
+    }
+}
+
+fn request(address: &str, filing: &str) -> Vec<u8> {
+    let length = filing.len();
+    format!(
+        "POST /v1/filings HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/sd-jwt\r\n\
+         Content-Length: {length}\r\n\r\n{filing}"
+    )
+    .into_bytes()
+}
+
+/// Sends filings over so many connections, each waiting for its answer.
+fn over_http(
+    place: &Place,
+    server: &Server,
+    connections: usize,
+    filings: &[String],
+    items: u64,
+    load: Load,
+) -> Pass {
+    let address = server.url().trim_start_matches("http://");
+    let requests: Vec<Vec<u8>> = filings.iter().map(|text| request(address, text)).collect();
+    let entries = filings.len() as u64 * items;
+    let next = AtomicUsize::new(0);
+    let mut connected: Vec<Connection> =
+        (0..connections).map(|_| Connection::new(address)).collect();
+    let pid = server.pid().to_string();
+    let (started, theirs) = (Instant::now(), place.database_time());
+    let (client, serving) = (processor_time("self"), processor_time(&pid));
+    let mut latencies = std::thread::scope(|scope| {
+        let clients: Vec<_> = connected
+            .iter_mut()
+            .map(|connection| {
+                let (next, requests) = (&next, &requests);
+                scope.spawn(move || {
+                    let mut latencies = Vec::new();
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(request) = requests.get(number) else { return latencies };
+                        let due = load.due(started, number);
+                        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                        connection.send(request);
+                        latencies.push(due.elapsed());
+                    }
+                })
+            })
+            .collect();
+        let latencies = clients.into_iter().flat_map(|c| c.join().expect("a client ends"));
+        Latencies(latencies.collect())
+    });
+    let rate = entries as f64 / started.elapsed().as_secs_f64();
+    let processor = [
+        us(processor_time(&pid) - serving, entries),
+        us(processor_time("self") - client, entries),
+        us(place.database_time() - theirs, entries),
+    ];
+    latencies.sort();
+    Pass { rate, latencies, processor }
+}
+
+/// Passes over HTTP, then one at half the median rate.
+pub fn http_passes(
+    place: &Place,
+    server: &Server,
+    connections: usize,
+    maker: &Maker,
+    (passes, filings, runs): (usize, u64, &mut u32),
+) -> (Passes, Pass) {
+    let mut make = |count| {
+        *runs += 1;
+        maker.many(*runs, 0, count)
+    };
+    let items = maker.items();
+    let all = (0..passes)
+        .map(|_| over_http(place, server, connections, &make(filings), items, Load::Closed));
+    let all = Passes::new(all.collect());
+    let half = all.median().rate / items as f64 / 2.0;
+    let open = OPEN_CONNECTIONS.max(connections);
+    let half = over_http(place, server, open, &make(filings), items, Load::Open(half.max(1.0)));
+    (all, half)
+}
