@@ -173,6 +173,8 @@ async fn record(
 
 /// Asks each query many times, of ever other things; waits by query, in their order.
 async fn ask(projections: &Arc<Projections>, entries: u64) -> Result<Vec<Latencies>, Fault> {
+    let some = FindingFilter { limit: 1, ..FindingFilter::default() };
+    let code = projections.findings(some).await?.items.into_iter().next().map(|found| found.code);
     let mut all = Vec::new();
     for query in QUERIES {
         let mut latencies = Latencies::default();
@@ -181,8 +183,10 @@ async fn ask(projections: &Arc<Projections>, entries: u64) -> Result<Vec<Latenci
             let asked = Instant::now();
             let found = match query {
                 "finding" => {
-                    let code = Some("FORMALITY-MISSING".to_owned());
-                    let filter = FindingFilter { code, limit: 100, ..FindingFilter::default() };
+                    let code = code.clone();
+                    let cursor = Some(n.wrapping_mul(7_919) % entries);
+                    let filter =
+                        FindingFilter { code, cursor, limit: 100, ..FindingFilter::default() };
                     projections.findings(filter).await?.items.len()
                 }
                 "audit" => {

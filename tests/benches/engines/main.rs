@@ -114,7 +114,7 @@ async fn stages_of(size: Size, single: &Maker, batch: &Maker) -> Stages {
     println!("\n## Stages on one thread, µs of processor time an entry");
     println!("{:<28} {}", "", STAGES.map(|s| format!("{s:>13}")).join(""));
     for (name, maker, filings) in
-        [("signed one by one", single, 2_000), ("filings of 100", batch, 40)]
+        [("signed one by one", single, 8_000), ("filings of 100", batch, 160)]
     {
         let texts = maker.many(0, 0, filings);
         let mut all: Vec<Costs> = Vec::new();

@@ -20,7 +20,7 @@ pub fn family_time(pid: &str) -> Duration {
     children.split_whitespace().map(processor_time).sum::<Duration>() + processor_time(pid)
 }
 
-/// Time this thread has had a core, to the nanosecond.
+/// Time this thread has had a core, as of the last tick of some milliseconds.
 pub fn thread_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let spent = stat.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0);

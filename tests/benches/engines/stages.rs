@@ -61,7 +61,8 @@ pub fn run(maker: &Maker, texts: &[String], register: &Arc<Register>, head: Head
         .map(|filing| Arc::new(filing.verify(author.public()).expect("signed")))
         .collect();
     spent(1);
-    let mut position = head.size.0;
+    // Decided as the next entries of the register's ledger, wherever they are committed.
+    let mut position = register.size() + head.size.0;
     let mut decided = Vec::new();
     for filing in &filings {
         for item in 0..filing.items.len() {
