@@ -35,10 +35,6 @@ use crate::ours::Load;
 use crate::place::{Engine, Place};
 use crate::stages::{Costs, Made, STAGES};
 
-/// That of the program: what is measured in process is what is served.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// How much is measured.
 #[derive(Clone, Copy)]
 struct Size {
