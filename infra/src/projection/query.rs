@@ -54,6 +54,10 @@ pub struct AccessFilter {
     pub known_at: Option<TreeSize>,
     /// What this party may see: what it filed, disclosed or received.
     pub visible_to: Option<String>,
+    /// Only what was shown about a group.
+    pub groups_only: bool,
+    /// From the newest back; the cursor then goes down.
+    pub newest_first: bool,
     /// `next` of the page before.
     pub cursor: Option<u64>,
     /// At most `MAX_PAGE`, at least one.
@@ -253,6 +257,30 @@ struct Asked {
     entries: i64,
 }
 
+/// Which way a list goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    OldestFirst,
+    NewestFirst,
+}
+
+impl Order {
+    /// How a position compares with the cursor it comes after.
+    fn onwards(self) -> &'static str {
+        match self {
+            Self::OldestFirst => ">=",
+            Self::NewestFirst => "<=",
+        }
+    }
+
+    fn sql(self) -> &'static str {
+        match self {
+            Self::OldestFirst => "ASC",
+            Self::NewestFirst => "DESC",
+        }
+    }
+}
+
 /// A query being written: where positions come from, and what rows must satisfy.
 #[derive(Default, Clone)]
 struct Query {
@@ -284,12 +312,14 @@ impl Query {
     }
 
     /// A source of positions from `cursor` on: the shortest list, or nothing.
-    fn positions(&mut self, cursor: u64) -> Option<String> {
+    fn positions(&mut self, cursor: u64, order: Order) -> Option<String> {
         let (word, _) = self.shortest?;
         let (word, from) = (self.bind(word), self.bind(int(cursor)));
         Some(format!(
-            "(SELECT position FROM postings WHERE word = {word} AND position >= {from} \
-             ORDER BY position)"
+            "(SELECT position FROM postings WHERE word = {word} AND position {} {from} \
+             ORDER BY position {})",
+            order.onwards(),
+            order.sql()
         ))
     }
 
@@ -432,8 +462,16 @@ fn accesses(c: &Connection, filter: &AccessFilter) -> rusqlite::Result<Page<Acce
     if let Some(size) = filter.known_at {
         query.such_that("a.position < #", int(size.0));
     }
-    let cursor = filter.cursor.unwrap_or(0);
-    query.such_that("a.position >= #", int(cursor));
+    if filter.groups_only {
+        query.such_that("a.cohort = #", 1);
+    }
+    let (order, first) = match filter.newest_first {
+        false => (Order::OldestFirst, 0),
+        true => (Order::NewestFirst, u64::MAX),
+    };
+    let (onwards, direction) = (order.onwards(), order.sql());
+    let cursor = filter.cursor.unwrap_or(first);
+    query.such_that(&format!("a.position {onwards} #"), int(cursor));
     let now = match &filter.now {
         None => None,
         Some(outcome) => {
@@ -449,14 +487,15 @@ fn accesses(c: &Connection, filter: &AccessFilter) -> rusqlite::Result<Page<Acce
             let from = query.bind(int(cursor));
             Some(format!(
                 "(SELECT DISTINCT position FROM subjects WHERE key = {key} \
-                 AND reference = {reference} AND position >= {from} ORDER BY position)"
+                 AND reference = {reference} AND position {onwards} {from} \
+                 ORDER BY position {direction})"
             ))
         }
-        None => query.positions(cursor).or_else(|| {
+        None => query.positions(cursor, order).or_else(|| {
             let (now, from) = (query.bind(now?), query.bind(int(cursor)));
             Some(format!(
                 "(SELECT position FROM accesses WHERE now_outcome = {now} \
-                 AND position >= {from} ORDER BY position)"
+                 AND position {onwards} {from} ORDER BY position {direction})"
             ))
         }),
     };
@@ -468,7 +507,7 @@ fn accesses(c: &Connection, filter: &AccessFilter) -> rusqlite::Result<Page<Acce
     };
     let limit = limit_of(filter.limit);
     let sql = format!(
-        "SELECT {ACCESS_COLUMNS} FROM {source} WHERE {} ORDER BY {} LIMIT {}",
+        "SELECT {ACCESS_COLUMNS} FROM {source} WHERE {} ORDER BY {} {direction} LIMIT {}",
         query.conditions(),
         if source.starts_with('(') { "p.position" } else { "a.position" },
         limit + 1
@@ -619,7 +658,7 @@ fn findings_from(
                  AND position < {first} ORDER BY position)"
             ))
         }
-        None => query.positions(from),
+        None => query.positions(from, Order::OldestFirst),
     };
     let (source, order) = match source {
         Some(positions) => (
@@ -758,7 +797,7 @@ fn audit(c: &Connection, filter: &AuditFilter) -> rusqlite::Result<Page<AuditRow
             ));
         }
     }
-    let (source, order) = match source.or_else(|| query.positions(from)) {
+    let (source, order) = match source.or_else(|| query.positions(from, Order::OldestFirst)) {
         Some(positions) => {
             (format!("{positions} p CROSS JOIN entries e ON e.position = p.position"), "p.position")
         }
