@@ -102,6 +102,18 @@ impl Draft {
     }
 }
 
+/// Fresh salts from one draw of the system's randomness.
+pub fn salts(seed: [u8; 32]) -> impl FnMut() -> [u8; 16] {
+    let mut counter = 0u64;
+    move || {
+        counter += 1;
+        let hash = blake3::keyed_hash(&seed, &counter.to_le_bytes());
+        let mut salt = [0; 16];
+        salt.copy_from_slice(&hash.as_bytes()[..16]);
+        salt
+    }
+}
+
 /// Conceals a body, or each body of a batch.
 fn conceal(
     kind: Kind,

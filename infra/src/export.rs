@@ -39,8 +39,8 @@ pub struct Exported {
 }
 
 /// An export under way: run after run of lines, for whoever writes or sends them.
-pub struct Export<'h> {
-    head: &'h SignedHead,
+pub struct Export {
+    head: SignedHead,
     scope: Scope,
     done: Exported,
     /// The next entry; `None` once the head is given.
@@ -54,9 +54,9 @@ pub struct Export<'h> {
     contested_by_others: Vec<u64>,
 }
 
-impl<'h> Export<'h> {
+impl Export {
     /// The entries below `head.size`, then `head`.
-    pub fn new(head: &'h SignedHead, scope: Scope) -> Self {
+    pub fn new(head: SignedHead, scope: Scope) -> Self {
         Self {
             head,
             scope,
@@ -79,7 +79,7 @@ impl<'h> Export<'h> {
         let TreeSize(size) = self.head.size;
         let mut out = Vec::new();
         if from.0 >= size {
-            let head = self.head;
+            let head = &self.head;
             let line = json!({"head": {
                 "size": head.size, "link": head.link, "signature": base64url(&head.signature),
                 "key": head.kid,
@@ -193,7 +193,7 @@ pub async fn export(
     out: &mut dyn Write,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Exported, Fault> {
-    let mut export = Export::new(head, scope);
+    let mut export = Export::new(head.clone(), scope);
     while let Some(lines) = export.next_run(store).await? {
         out.write_all(&lines).map_err(written)?;
         progress(export.done.entries, head.size.0);

@@ -88,6 +88,8 @@ pub async fn list(
         // As of a day: without those that certainly came after it.
         to: [params.date("to")?, params.date("as_of")?].into_iter().flatten().min(),
         known_at: Some(TreeSize(size)),
+        groups_only: false,
+        newest_first: false,
         visible_to: reader.sees_only(reach),
         cursor: params.number("cursor")?,
         limit: params.limit()?,
@@ -137,7 +139,7 @@ pub fn at_json(at: &At) -> Value {
     json!({"text": at.text, "earliest": at.interval.earliest, "latest": at.interval.latest})
 }
 
-fn row(recorded: &Recorded<'_>, now: &Verdict, changed_by: &[u64], view: View<'_>) -> Value {
+pub fn row(recorded: &Recorded<'_>, now: &Verdict, changed_by: &[u64], view: View<'_>) -> Value {
     let access = recorded.access;
     let mut recipient = json!({"party": access.recipient.party, "role": access.recipient.role});
     if let Some(site) = &access.recipient.site {
@@ -309,7 +311,7 @@ fn costs(recorded: &Recorded<'_>, register: &Register, size: u64) -> Vec<Value> 
 }
 
 /// The entries both verdicts rest on, with what is filed about the access itself.
-fn entries(
+pub fn entries(
     recorded: &Recorded<'_>,
     now: &Verdict,
     changed_by: &[u64],

@@ -7,12 +7,14 @@
 mod accesses;
 mod audit;
 pub mod authz;
+pub mod desk;
 mod entries;
 mod extract;
 mod filings;
 mod findings;
 mod health;
 mod judgements;
+mod me;
 mod openapi;
 pub mod pages;
 pub mod problem;
@@ -62,6 +64,8 @@ pub struct App {
     /// People signed in on pages.
     pub sessions: session::Sessions,
     pub sign_in: SignIn,
+    /// Files what citizens contest. `None`: they are told where to turn instead.
+    pub desk: Option<desk::Desk>,
     /// Follows the ledger; ends with the app.
     follower: JoinHandle<()>,
 }
@@ -75,6 +79,7 @@ impl App {
         directory: &Path,
         limits: Limits,
         sign_in: SignIn,
+        desk: Option<desk::Desk>,
     ) -> Result<Shared, Fault> {
         let projections = Arc::new(Projections::open(&directory.join(PROJECTIONS_FILE))?);
         let follower = tokio::spawn(Arc::clone(&projections).run(ledger.clone()));
@@ -88,6 +93,7 @@ impl App {
             limits,
             sessions: session::Sessions::new()?,
             sign_in,
+            desk,
             follower,
         }))
     }
@@ -131,6 +137,7 @@ pub fn router(app: Shared) -> Router {
         .route("/v1/parties/{*id}", get(register::party))
         .route("/v1/accesses", get(accesses::list))
         .route("/v1/accesses/{position}", get(accesses::one))
+        .route("/v1/me/accesses", get(me::accesses))
         .route("/v1/findings", get(findings::list))
         .route("/v1/audit", get(audit::list))
         .route("/v1/stats", get(stats::all))
@@ -144,7 +151,7 @@ pub fn router(app: Shared) -> Router {
 
 /// The pages people open.
 fn page_routes() -> Router<Shared> {
-    use pages::{home, problems, register as shown, signin};
+    use pages::{home, me, problems, register as shown, signin};
     Router::new()
         .route("/", get(home::home))
         .route("/search", get(shown::search))
@@ -160,6 +167,13 @@ fn page_routes() -> Router<Shared> {
         .route("/signin", get(signin::page).post(signin::begin))
         .route("/signin/callback", get(signin::callback))
         .route("/signout", post(signin::end))
+        .route("/me", get(me::history))
+        .route("/me/extract.ndjson", get(me::extract))
+        .route("/me/accesses/{position}", get(me::access))
+        .route("/me/accesses/{position}/contest", post(me::contest))
+        .route("/me/accesses/{position}/receipt.json", get(me::receipt))
+        .route("/me/accesses/{position}/letter", get(me::letter))
+        .route("/me/accesses/{position}/letter.txt", get(me::letter_text))
         .route("/problems", get(problems::all))
         .route("/problems/{code}", get(problems::one))
 }

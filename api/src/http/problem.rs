@@ -37,6 +37,7 @@ pub const OWN_CODES: &[&str] = &[
     "form-expired",
     "sign-in-refused",
     "sign-in-unavailable",
+    "no-subject-desk",
 ];
 
 /// Every code that has a page.

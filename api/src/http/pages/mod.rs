@@ -6,6 +6,7 @@
 
 mod field;
 pub mod home;
+pub mod me;
 pub mod problems;
 pub mod register;
 pub mod signin;

@@ -134,7 +134,7 @@ fn people(app: &Shared, from: SocketAddr) -> Vec<DemoPerson> {
     if from.ip().is_loopback() { app.sign_in.demonstration.clone() } else { Vec::new() }
 }
 
-fn redirect(to: &str) -> Response {
+pub fn redirect(to: &str) -> Response {
     let to = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
     (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response()
 }
@@ -291,7 +291,7 @@ pub async fn end(
 /// Where somebody starts after signing in.
 pub fn home_of(app: &Shared, person: &Person) -> &'static str {
     match person {
-        Person::Citizen { .. } => "/",
+        Person::Citizen { .. } => "/me",
         Person::Agent { party } => {
             let is_regulator = app
                 .ledger
