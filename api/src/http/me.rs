@@ -6,11 +6,11 @@
 
 use axum::Json;
 use axum::extract::State;
+use greffe_domain::body::Body;
 use greffe_domain::date::LegalDate;
+use greffe_domain::date::Timestamp;
 use greffe_domain::subject::SubjectRef;
 use greffe_infra::projection::{AccessFilter, AuditFilter};
-use greffe_domain::body::Body;
-use greffe_domain::date::Timestamp;
 use greffe_infra::store::Fault;
 use serde_json::{Value, json};
 

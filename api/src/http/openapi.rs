@@ -456,7 +456,8 @@ mod tests {
             .filter(|path| {
                 let pages = ["/register", "/search", "/signin", "/signout", "/me"];
                 let within = |page: &str| {
-                    path.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                    path.strip_prefix(page)
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
                 };
                 !pages.iter().any(|page| within(page))
             })

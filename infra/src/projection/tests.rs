@@ -590,6 +590,7 @@ fn admits(filter: &AccessFilter, s: &Scanned) -> bool {
         && filter.from.is_none_or(|from| days.latest.is_none_or(|latest| latest >= from))
         && filter.to.is_none_or(|to| days.earliest.is_none_or(|earliest| earliest <= to))
         && filter.known_at.is_none_or(|size| s.row.position.0 < size.0)
+        && (!filter.groups_only || access.cohort.is_some())
 }
 
 async fn all_accesses(p: &Arc<Projections>, filter: &AccessFilter) -> Vec<AccessRow> {
@@ -661,13 +662,21 @@ fn access_filters(scanned: &[Scanned]) -> Vec<AccessFilter> {
     }
     let half = TreeSize(scanned.len() as u64 * 2 / 3);
     filters.push(AccessFilter { known_at: Some(half), ..none.clone() });
-    filters.push(AccessFilter { known_at: Some(half), party: some("usine"), ..none });
+    filters.push(AccessFilter { known_at: Some(half), party: some("usine"), ..none.clone() });
+    filters.push(AccessFilter { groups_only: true, ..none.clone() });
+    filters.push(AccessFilter { groups_only: true, site: some("site-1"), ..none });
+    let backwards: Vec<AccessFilter> =
+        filters.iter().map(|f| AccessFilter { newest_first: true, ..f.clone() }).collect();
+    filters.extend(backwards);
     filters
 }
 
 async fn check_accesses(p: &Arc<Projections>, scanned: &[Scanned]) {
     for filter in access_filters(scanned) {
-        let expected: Vec<&Scanned> = scanned.iter().filter(|s| admits(&filter, s)).collect();
+        let mut expected: Vec<&Scanned> = scanned.iter().filter(|s| admits(&filter, s)).collect();
+        if filter.newest_first {
+            expected.reverse();
+        }
         let rows = all_accesses(p, &filter).await;
         let positions: Vec<u64> = rows.iter().map(|r| r.position).collect();
         let wanted: Vec<u64> = expected.iter().map(|s| s.row.position.0).collect();

@@ -8,6 +8,7 @@ mod disk;
 mod first_minute;
 mod gate;
 mod lifecycle;
+mod me;
 mod ndjson;
 mod rights;
 mod stores;

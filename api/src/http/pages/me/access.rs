@@ -121,8 +121,7 @@ pub async fn find(
     let nothing = || Problem::not_found(&format!("/me/accesses/{position}"));
     let number: u64 = position.parse().map_err(|_| nothing())?;
     let read = queries::entry(app, number).await?.ok_or_else(nothing)?;
-    let workplace =
-        |site: &str| About::Workplace { site: site.to_owned(), from: None, to: None };
+    let workplace = |site: &str| About::Workplace { site: site.to_owned(), from: None, to: None };
     let about = {
         let recorded = read.recorded().ok_or_else(nothing)?;
         [Some(About::Person(subject)), site.map(workplace)]
@@ -200,8 +199,7 @@ pub async fn access(
         now: tell(&frame, &now.findings),
         changed_by,
         links,
-        links_left: (links_left > 0)
-            .then(|| frame.count("me-chain-more", links_left).into_owned()),
+        links_left: (links_left > 0).then(|| frame.count("me-chain-more", links_left).into_owned()),
         contest: contest.map(|c| contested(&app, &frame, c)),
         reasons: REASONS,
         can_contest: named && has_desk(&app),
@@ -255,9 +253,7 @@ fn shown(app: &Shared, frame: &Frame, recorded: &Recorded<'_>) -> Vec<Field> {
         of("me-field-form", access.identifiability.map(|i| frame.label(i.as_str()))),
         of("me-field-period", access.period.as_ref().map(|p| frame.days(&p.interval()))),
         of("me-field-recorded", Some(words::day(frame.lang, recorded.time.date()))),
-        of("me-field-by", {
-            Some(app.ledger.with_register(|r| name_of(r, &recorded.filed.iss)))
-        }),
+        of("me-field-by", { Some(app.ledger.with_register(|r| name_of(r, &recorded.filed.iss))) }),
         of("me-field-evidence", {
             Some(frame.t(&format!("kind-{}", recorded.filed.evidence.as_str())).into_owned())
         }),

@@ -12,10 +12,10 @@ use greffe_domain::event::Filed;
 use greffe_domain::kind::StreamType;
 use greffe_domain::subject::SubjectRef;
 
+use super::super::super::Shared;
 use super::super::super::problem::Problem;
 use super::super::super::queries::{self, Read, Recorded};
 use super::super::super::register::{When, experiment_at, processing_at};
-use super::super::super::Shared;
 use super::super::field::{Field, fields};
 use super::super::timeline::{Item, timeline};
 use super::super::{Badge, Frame};

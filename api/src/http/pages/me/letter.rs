@@ -111,7 +111,8 @@ pub async fn letter_text(
 ) -> Result<Response, Problem> {
     params.only(&["site"])?;
     let own = find(&app, &position, citizen.subject, params.text("site")).await?;
-    let name = format!("attachment; filename=\"demande-article-15-{}.txt\"", own.recorded().position);
+    let name =
+        format!("attachment; filename=\"demande-article-15-{}.txt\"", own.recorded().position);
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
         (header::CONTENT_LANGUAGE, "fr".to_owned()),

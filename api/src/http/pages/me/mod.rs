@@ -62,9 +62,8 @@ impl FromRequestParts<Shared> for Citizen {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Response> {
-        let visitor = Visitor::from_request_parts(parts, app)
-            .await
-            .map_err(IntoResponse::into_response)?;
+        let visitor =
+            Visitor::from_request_parts(parts, app).await.map_err(IntoResponse::into_response)?;
         if visitor.0.is_none() {
             let asked = parts.uri.path_and_query().map_or("/me", |p| p.as_str());
             // A form that was sent is not sent again by coming back: its page is.
@@ -215,9 +214,9 @@ async fn lines(
         let Some(recorded) = read.recorded().filter(|r| about.holds(r)) else { continue };
         let (now, changed_by) = queries::stored(&recorded, now);
         let refused = read.row.event_type == EventType::AccessDenied;
-        let mut line = app.ledger.with_register(|register| {
-            line(frame, register, &recorded, refused, &now, changed_by)
-        });
+        let mut line = app
+            .ledger
+            .with_register(|register| line(frame, register, &recorded, refused, &now, changed_by));
         if line.year == year {
             line.year = None;
         } else {
