@@ -232,6 +232,9 @@ pub fn discloser(app: &Shared, recorded: &Recorded<'_>) -> Option<String> {
 fn shown(app: &Shared, frame: &Frame, recorded: &Recorded<'_>) -> Vec<Field> {
     let access = recorded.access;
     let reference = access.basis.reference.as_deref();
+    let by = app.ledger.with_register(|r| name_of(r, &recorded.filed.iss));
+    let categories = labels(frame, access.categories.iter().map(|c| c.as_str()));
+    let evidence = frame.t(&format!("kind-{}", recorded.filed.evidence.as_str())).into_owned();
     let site = access.recipient.site.as_ref().map(|s| s.id.clone());
     let of = |key: &str, text: Option<String>| {
         Some(Field { label: frame.t(key).into_owned(), text: text? })
@@ -243,9 +246,7 @@ fn shown(app: &Shared, frame: &Frame, recorded: &Recorded<'_>) -> Vec<Field> {
     };
     let fields = [
         of("me-field-when", Some(frame.days(&recorded.filed.at.interval))),
-        of("me-field-categories", {
-            Some(labels(frame, access.categories.iter().map(|c| c.as_str())))
-        }),
+        of("me-field-categories", Some(categories)),
         of("me-field-purpose", Some(frame.label(access.purpose.as_str()))),
         of("me-field-basis", Some(basis)),
         of("me-field-site", site),
@@ -253,10 +254,8 @@ fn shown(app: &Shared, frame: &Frame, recorded: &Recorded<'_>) -> Vec<Field> {
         of("me-field-form", access.identifiability.map(|i| frame.label(i.as_str()))),
         of("me-field-period", access.period.as_ref().map(|p| frame.days(&p.interval()))),
         of("me-field-recorded", Some(words::day(frame.lang, recorded.time.date()))),
-        of("me-field-by", { Some(app.ledger.with_register(|r| name_of(r, &recorded.filed.iss))) }),
-        of("me-field-evidence", {
-            Some(frame.t(&format!("kind-{}", recorded.filed.evidence.as_str())).into_owned())
-        }),
+        of("me-field-by", Some(by)),
+        of("me-field-evidence", Some(evidence)),
     ];
     fields.into_iter().flatten().collect()
 }
