@@ -252,6 +252,16 @@ impl Ledger {
         location: &Location,
         purpose: Purpose,
     ) -> Result<Self, OpenError> {
+        Self::open_with_keys(directory, location, purpose, KeyStore::new(directory)).await
+    }
+
+    /// The same with keys that are elsewhere.
+    pub async fn open_with_keys(
+        directory: &Path,
+        location: &Location,
+        purpose: Purpose,
+        keys: KeyStore,
+    ) -> Result<Self, OpenError> {
         let lock = match purpose {
             Purpose::Read => None,
             // Its projections are its own, even beside an embedded store.
@@ -259,7 +269,6 @@ impl Ledger {
             _ => location.lock(directory)?,
         };
         let store = location.open(purpose).await?;
-        let keys = KeyStore::new(directory);
         let kid = current_kid(&*store).await?;
         let (key, subject_secret) = match purpose {
             Purpose::Serve | Purpose::Write => {
@@ -559,6 +568,13 @@ impl Ledger {
         let keys = self.inner.keys.as_ref().ok_or_else(|| {
             not_recorded(Fault::new(FaultKind::ReadOnly, "change the key", "a key kept elsewhere"))
         })?;
+        if !keys.holds_ledger_key() {
+            return Err(not_recorded(Fault::new(
+                FaultKind::ReadOnly,
+                "replace the key",
+                "a key that was handed over",
+            )));
+        }
         // One at a time: the next key has one file.
         let _rotating = self.inner.rotating.lock().await;
         // A rotation before this one may have landed without anyone being told.
@@ -571,6 +587,15 @@ impl Ledger {
         let mut receipts = answer.await.unwrap_or_else(|_| Err(gone()))?;
         // The entry is recorded; its key's file is put in place now or at the next start.
         keys.ledger_key(&kid).map_err(|fault| SubmitError::Unknown(Arc::new(fault)))?;
+        Ok(receipts.pop().expect("a rotation is one entry"))
+    }
+
+    /// The same with a key that whoever asks keeps, where no file here can be replaced.
+    pub async fn rotate_key_to(&self, key: SecretKey) -> Result<Receipt, SubmitError> {
+        let _rotating = self.inner.rotating.lock().await;
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Rotate { key: Box::new(key), reply })?;
+        let mut receipts = answer.await.unwrap_or_else(|_| Err(gone()))?;
         Ok(receipts.pop().expect("a rotation is one entry"))
     }
 
@@ -821,7 +846,7 @@ pub async fn open_ledger(
 }
 
 /// Thumbprint of the key the ledger names last.
-async fn current_kid(store: &dyn Store) -> Result<String, OpenError> {
+pub(crate) async fn current_kid(store: &dyn Store) -> Result<String, OpenError> {
     let missing = || Fault::new(FaultKind::Missing, "find the ledger's key", "position 0");
     let rows = store.entries_of_types(&[StreamType::Ledger], Position(0), 10_000).await?;
     let last = rows.last().ok_or_else(missing)?;
