@@ -25,6 +25,8 @@ use crate::store::{Fault, FaultKind};
 const LEDGER_KEY: &str = "ledger-key.pem";
 const NEXT_LEDGER_KEY: &str = "ledger-key-next.pem";
 const SUBJECT_SECRET: &str = "subject-secret";
+/// Of the registrar, if it was made here: it registers parties, and signs no entry.
+pub const REGISTRAR_KEY: &str = "registrar-key.pem";
 
 /// A fresh key.
 pub fn generate_key() -> Result<SecretKey, Fault> {
@@ -75,11 +77,11 @@ impl KeyStore {
         self.given.ledger_key.is_none()
     }
 
-    /// Copies the files that are here into another directory, where they are not yet; their
-    /// names. Nothing that was handed over is written anywhere.
+    /// Copies the files that are here into another directory, where they are not yet, the
+    /// registrar's key with them; their names. Nothing that was handed over is written.
     pub fn copy_to(&self, to: &Path) -> Result<Vec<&'static str>, Fault> {
         let mut copied = Vec::new();
-        for name in [LEDGER_KEY, NEXT_LEDGER_KEY, SUBJECT_SECRET] {
+        for name in [LEDGER_KEY, NEXT_LEDGER_KEY, SUBJECT_SECRET, REGISTRAR_KEY] {
             let from = self.directory.join(name);
             match fs::read(&from) {
                 Ok(bytes) => {

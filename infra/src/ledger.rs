@@ -31,7 +31,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::clock::Clock;
 use crate::entropy::Nonces;
 use crate::high_water::{EXPORTED_FILE, HIGH_WATER_FILE, HighWater, Loss, Marked, Sync};
-use crate::keystore::{KeyStore, generate_key, write_key};
+use crate::keystore::{self, KeyStore, generate_key, write_key};
 use crate::receipt::Receipt;
 use crate::sequencer::{
     Job, Loaded, Published, PublishedHead, QUEUE, Sequencer, SubmitError, check_live_key, load,
@@ -44,7 +44,7 @@ use crate::store::{
 use crate::trust::{TRUST_FILE, Trust};
 
 /// File of the registrar's key, written by `create` when none is given.
-pub const REGISTRAR_KEY_FILE: &str = "registrar-key.pem";
+pub const REGISTRAR_KEY_FILE: &str = keystore::REGISTRAR_KEY;
 /// A text longer than this is read on a blocking thread: it would hold a core too long.
 const INLINE_BYTES: usize = 16 * 1024;
 
@@ -197,6 +197,11 @@ impl Ledger {
         }
         let lock = location.lock(directory)?;
         let store = location.create(&genesis.origin).await?;
+        // Before any key is drawn: a directory beside a ledger that is there stays as it was.
+        if store.head().await? != Head::empty() {
+            store.resign().await;
+            return Err(already_there().into());
+        }
         let keys = KeyStore::new(directory);
         let key = keys.create_ledger_key()?;
         let subject_secret = keys.create_subject_secret()?;
@@ -837,12 +842,12 @@ pub async fn open_ledger(
     };
     store.append(batch).await.map_err(|error| match error {
         AppendError::NotApplied(fault) | AppendError::Unknown(fault) => OpenError::Fault(fault),
-        AppendError::Conflict { .. } => OpenError::Fault(Fault::new(
-            FaultKind::AlreadyThere,
-            "open a new ledger",
-            "a store that holds one",
-        )),
+        AppendError::Conflict { .. } => OpenError::Fault(already_there()),
     })
+}
+
+fn already_there() -> Fault {
+    Fault::new(FaultKind::AlreadyThere, "open a new ledger", "a store that holds one")
 }
 
 /// Thumbprint of the key the ledger names last.

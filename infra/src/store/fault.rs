@@ -83,7 +83,9 @@ impl Fault {
             FaultKind::OtherOrigin => "choose the data directory of this ledger, or another one",
             FaultKind::NewerSchema => "run a version of Greffe at least as recent as its writer",
             FaultKind::Corrupt => "run `greffe fsck` on it and restore from a copy",
-            FaultKind::Exposed => "let only its owner read it: chmod 600; if others may have, change it",
+            FaultKind::Exposed => {
+                "let only its owner read it: chmod 600; if others may have, change it"
+            }
             FaultKind::Unavailable => {
                 "try again; if it persists, look at the disk or the database, and their logs"
             }
