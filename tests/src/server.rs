@@ -88,9 +88,20 @@ impl Server {
 
     /// The same with other arguments than a data directory's.
     pub fn try_start_with(args: &[&str]) -> Result<Self, String> {
+        Self::try_start_in(&[], &[&["--listen", "127.0.0.1:0"], args].concat())
+    }
+
+    /// Starts `greffe serve` with these arguments, and no other, in this environment, which
+    /// holds no setting but these.
+    pub fn try_start_in(environment: &[(&str, &str)], args: &[&str]) -> Result<Self, String> {
+        let ours =
+            std::env::vars_os().filter(|(name, _)| !name.to_string_lossy().starts_with("GREFFE_"));
         let mut child = Command::new(program("greffe"))
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .arg("serve")
             .args(args)
+            .env_clear()
+            .envs(ours)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -128,8 +139,13 @@ impl Server {
     }
 
     pub fn signal_terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// `-STOP`, `-CONT`, …
+    pub fn signal(&self, signal: &str) {
         let status = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
+            .args([signal, &self.child.id().to_string()])
             .status()
             .expect("kill runs");
         assert!(status.success());

@@ -21,7 +21,7 @@ pub struct Args {
     #[command(flatten)]
     place: Place,
     /// Only follow what another server writes, and never take its place.
-    #[arg(long, env = "GREFFE_FOLLOW")]
+    #[arg(long, env = "GREFFE_FOLLOW", value_parser = clap::builder::BoolishValueParser::new())]
     follow: bool,
     /// Address to listen on.
     #[arg(long, env = "GREFFE_LISTEN", value_name = "ADDR")]

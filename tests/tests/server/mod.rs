@@ -10,5 +10,6 @@ mod gate;
 mod lifecycle;
 mod me;
 mod ndjson;
+mod operations;
 mod rights;
 mod stores;
