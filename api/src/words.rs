@@ -70,13 +70,21 @@ type Bundle = FluentBundle<FluentResource>;
 static FR: LazyLock<Bundle> = LazyLock::new(|| {
     bundle(
         Lang::Fr,
-        &[include_str!("../locales/fr/page.ftl"), include_str!("../locales/fr/problems.ftl")],
+        &[
+            include_str!("../locales/fr/page.ftl"),
+            include_str!("../locales/fr/problems.ftl"),
+            include_str!("../locales/fr/regulator.ftl"),
+        ],
     )
 });
 static EN: LazyLock<Bundle> = LazyLock::new(|| {
     bundle(
         Lang::En,
-        &[include_str!("../locales/en/page.ftl"), include_str!("../locales/en/problems.ftl")],
+        &[
+            include_str!("../locales/en/page.ftl"),
+            include_str!("../locales/en/problems.ftl"),
+            include_str!("../locales/en/regulator.ftl"),
+        ],
     )
 });
 
@@ -226,6 +234,11 @@ mod tests {
     fn both_languages_have_the_same_texts() {
         let page = (include_str!("../locales/fr/page.ftl"), include_str!("../locales/en/page.ftl"));
         assert_eq!(ids(page.0), ids(page.1));
+        let regulator = (
+            include_str!("../locales/fr/regulator.ftl"),
+            include_str!("../locales/en/regulator.ftl"),
+        );
+        assert_eq!(ids(regulator.0), ids(regulator.1));
         let problems = (
             include_str!("../locales/fr/problems.ftl"),
             include_str!("../locales/en/problems.ftl"),

@@ -146,7 +146,7 @@ pub fn stored(recorded: &Recorded<'_>, now: Now) -> (Verdict, Vec<u64>) {
 const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// Lets a filer read what it filed. Past the wait the lists are late, which `/readyz` says.
-async fn caught_up(app: &App) {
+pub async fn caught_up(app: &App) {
     let _ = tokio::time::timeout(CATCH_UP, app.projections.wait_for(app.ledger.size())).await;
 }
 

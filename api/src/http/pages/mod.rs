@@ -8,6 +8,7 @@ mod field;
 pub mod home;
 pub mod problems;
 pub mod register;
+pub mod regulator;
 pub mod signin;
 mod timeline;
 
