@@ -304,10 +304,7 @@ pub async fn one(
             refused: recorded.filed.event_type.as_str() == "AccessDenied",
             facts: facts(&frame, &recorded),
             links,
-            sides: [
-                side(&frame, "reg-then", then, &now),
-                side(&frame, "reg-now", &now, then),
-            ],
+            sides: [side(&frame, "reg-then", then, &now), side(&frame, "reg-now", &now, then)],
             differences: differences(&frame, then, &now),
             changed_by: Vec::new(),
             good_faith: again::is_good_faith(&recorded.case(), then, &now, &changed_by, view),

@@ -38,7 +38,7 @@ struct Page {
     position: u64,
     declared: Vec<Declared>,
     more_declared: usize,
-    total: u64,
+    total: usize,
     standings: Vec<Standing>,
     codes: Vec<CodeRow>,
     chart: Option<String>,
@@ -122,7 +122,8 @@ pub async fn one(
             position: party.position,
             declared: declared.into_iter().map(|(_, declared)| declared).collect(),
             more_declared,
-            total: counts.iter().map(|c| c.accesses).sum(),
+            total: usize::try_from(counts.iter().map(|c| c.accesses).sum::<u64>())
+                .unwrap_or(usize::MAX),
             standings: standings(
                 &frame,
                 counts.iter().map(|c| (c.then.as_str(), c.now.as_str(), c.accesses)),
