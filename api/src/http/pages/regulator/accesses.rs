@@ -5,7 +5,6 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use greffe_domain::event::At;
 use greffe_domain::verdict::Outcome;
 use greffe_domain::vocabulary::{Category, LegalBasis, Purpose, RuleCode};
 use greffe_infra::projection::{AccessFilter, AccessRow, Order};
@@ -275,9 +274,4 @@ pub async fn search(
     let mut response = frame.render(&page);
     *response.status_mut() = status;
     Ok(response)
-}
-
-/// Days in words.
-pub fn days(frame: &Frame, at: &At, recorded: greffe_domain::date::LegalDate) -> String {
-    frame.days(&at.valid_days(recorded))
 }
