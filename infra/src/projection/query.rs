@@ -17,10 +17,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::Serialize;
 
 use super::Projections;
-use super::again::{read_verdict, unlisted};
 use super::counts;
+use super::row::{day, day_number, int, read_verdict, subject_key, unlisted};
 use super::words::Facet;
-use super::write::{day_number, int, subject_key};
 use crate::store::Fault;
 
 /// Most items of a page.
@@ -46,7 +45,7 @@ impl Order {
     }
 
     /// How positions of a page compare with its cursor.
-    fn from_cursor(self) -> &'static str {
+    fn beyond(self) -> &'static str {
         match self {
             Self::OldestFirst => ">=",
             Self::NewestFirst => "<=",
@@ -400,7 +399,7 @@ impl Query {
     fn positions(&mut self, cursor: u64, order: Order) -> Option<String> {
         let (word, _) = self.shortest?;
         let (word, from) = (self.bind(word), self.bind(int(cursor)));
-        let (compare, order) = (order.from_cursor(), order.sql());
+        let (compare, order) = (order.beyond(), order.sql());
         Some(format!(
             "(SELECT position FROM postings WHERE word = {word} AND position {compare} {from} \
              ORDER BY position {order})"
@@ -475,17 +474,6 @@ fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
 }
 
-pub(super) fn day(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<LegalDate>> {
-    let days: Option<i64> = row.get(column)?;
-    let epoch = LegalDate::from_ymd(1970, 1, 1).expect("a day of the calendar");
-    days.map(|days| {
-        i32::try_from(days)
-            .map(|days| epoch.add_days(days))
-            .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, days))
-    })
-    .transpose()
-}
-
 fn limit_of(limit: usize) -> usize {
     limit.clamp(1, MAX_PAGE)
 }
@@ -549,7 +537,7 @@ fn accesses(c: &Connection, filter: &AccessFilter) -> rusqlite::Result<Page<Acce
         query.such_that("a.position < #", int(size.0));
     }
     let order = filter.order;
-    let (compare, direction) = (order.from_cursor(), order.sql());
+    let (compare, direction) = (order.beyond(), order.sql());
     let cursor = filter.cursor.unwrap_or(order.start());
     query.such_that(&format!("a.position {compare} #"), int(cursor));
     let experiment = match &filter.experiment {
@@ -862,7 +850,7 @@ fn audit(c: &Connection, filter: &AuditFilter) -> rusqlite::Result<Page<AuditRow
         query.listed(&asked, condition);
     }
     let (order, direction) = (filter.order, filter.order.sql());
-    let compare = order.from_cursor();
+    let compare = order.beyond();
     let mut from = filter.cursor.unwrap_or(order.start());
     if let Some(time) = filter.from {
         let first = first_recorded_from(c, time)?;

@@ -9,5 +9,6 @@ mod first_minute;
 mod gate;
 mod lifecycle;
 mod ndjson;
+mod regulator;
 mod rights;
 mod stores;

@@ -113,9 +113,6 @@ impl Search {
             limit: PAGE,
             ..AccessFilter::default()
         };
-        if dated && filter.now.is_some() {
-            form.refuse("now", frame.t("reg-now-is-now"));
-        }
         Ok(Self { form, filter, dated })
     }
 }
@@ -161,25 +158,23 @@ pub struct AccessView {
     pub refused: bool,
 }
 
-/// Rows as a reader is shown them; `dated`: with what was known at the size asked for.
-pub async fn views(
-    app: &Shared,
-    frame: &Frame,
-    mut rows: Vec<AccessRow>,
-    dated: Option<TreeSize>,
-) -> Result<Vec<AccessView>, Problem> {
-    if let Some(TreeSize(size)) = dated {
-        for row in &mut rows {
-            let Some(read) = queries::entry(app, row.position).await? else { continue };
-            let Some(recorded) = read.recorded() else { continue };
-            let (now, changed_by) = app
-                .ledger
-                .with_register(|register| queries::now_and_changes(&recorded, register, size));
-            row.now.outcome = now.verdict.as_str().to_owned();
-            row.now.changed_by = changed_by;
-        }
+/// Puts what was known at a size in the place of what is known now.
+pub async fn as_known(app: &Shared, rows: &mut [AccessRow], size: TreeSize) -> Result<(), Problem> {
+    for row in rows {
+        let Some(read) = queries::entry(app, row.position).await? else { continue };
+        let Some(recorded) = read.recorded() else { continue };
+        let (now, changed_by) = app
+            .ledger
+            .with_register(|register| queries::now_and_changes(&recorded, register, size.0));
+        row.now.outcome = now.verdict.as_str().to_owned();
+        row.now.changed_by = changed_by;
     }
-    Ok(app.ledger.with_register(|r| {
+    Ok(())
+}
+
+/// Rows as a reader is shown them.
+pub fn views(app: &Shared, frame: &Frame, rows: Vec<AccessRow>) -> Vec<AccessView> {
+    app.ledger.with_register(|r| {
         let named = |id: String| {
             let name = party_name(r, &id);
             (id, name)
@@ -211,7 +206,7 @@ pub async fn views(
             });
         }
         views
-    }))
+    })
 }
 
 #[derive(Template)]
@@ -235,16 +230,22 @@ pub async fn search(
     params: Params,
 ) -> Result<Response, Problem> {
     params.only(&[FIELDS, &["order", "cursor"]].concat())?;
-    let Search { form, filter, dated } = Search::read(&app, &frame, &params).await?;
+    let Search { mut form, filter, dated } = Search::read(&app, &frame, &params).await?;
+    if dated && filter.now.is_some() {
+        form.refuse("now", frame.t("reg-now-is-now"));
+    }
     let known_at = filter.known_at;
     let newest = filter.order == Order::NewestFirst;
     let (mut rows, mut cursor) = (Vec::new(), None);
     let status = if form.errors() == 0 { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     if status == StatusCode::OK {
         queries::caught_up(&app).await;
-        let page = app.projections.accesses(filter).await?;
+        let mut page = app.projections.accesses(filter).await?;
         cursor = page.next;
-        rows = views(&app, &frame, page.items, known_at.filter(|_| dated)).await?;
+        if let Some(size) = known_at.filter(|_| dated) {
+            as_known(&app, &mut page.items, size).await?;
+        }
+        rows = views(&app, &frame, page.items);
     }
     let order = if newest { "" } else { "oldest" };
     let next = cursor.map(|c| form.here(&[("order", order), ("cursor", &c.to_string())]));

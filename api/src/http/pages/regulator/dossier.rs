@@ -21,7 +21,7 @@ use super::super::super::accesses::entries;
 use super::super::super::problem::Problem;
 use super::super::super::{Params, Shared, queries};
 use super::super::Frame;
-use super::accesses::{AccessView, FIELDS, Search, views};
+use super::accesses::{AccessView, FIELDS, Search, as_known, views};
 use super::{Authority, Standing, address, party_name, processing_title, standings};
 
 /// Most accesses of a dossier: each is judged again as known at its position.
@@ -125,6 +125,11 @@ async fn gather(app: &Shared, frame: &Frame, params: &Params) -> Result<Dossier,
         }
     };
     let mut filter = AccessFilter { order: Order::OldestFirst, cursor: None, ..filter };
+    // What stands now is stored; what stood at an earlier size is worked out below.
+    let stands = filter.now.take();
+    if size == app.ledger.size().0 {
+        filter.now.clone_from(&stands);
+    }
     let mut accesses = Vec::new();
     let mut cut = false;
     if let Of::Access(position) = of {
@@ -146,6 +151,8 @@ async fn gather(app: &Shared, frame: &Frame, params: &Params) -> Result<Dossier,
             }
         }
     }
+    as_known(app, &mut accesses, TreeSize(size)).await?;
+    accesses.retain(|row| stands.as_ref().is_none_or(|outcome| row.now.outcome == *outcome));
     Ok(Dossier { of, size, asked, accesses, cut, positions })
 }
 
@@ -218,7 +225,7 @@ pub async fn page(
         _ => None,
     };
     let total = accesses.len();
-    let rows = views(&app, &frame, accesses, Some(TreeSize(size))).await?;
+    let rows = views(&app, &frame, accesses);
     let standings = standings(
         &frame,
         rows.iter().map(|row| (row.then_code.as_str(), row.now_code.as_str(), 1)),

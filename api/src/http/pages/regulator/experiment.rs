@@ -25,7 +25,7 @@ struct Event {
     position: u64,
     days: String,
     /// Of the chart: `A` a step allowed by the controller's own act, `F` a formality, `D` a
-    /// decision, `P` a plan, `S` a site.
+    /// decision, `P` a plan, `S` a site; lower case where a third party describes it.
     letter: char,
     what: String,
     by: String,
@@ -59,6 +59,11 @@ const SHOWN: usize = 100;
 /// Accesses shown; the search has the others.
 const ACCESSES: usize = 10;
 
+/// Lower case: somebody else describes it, which allows nothing.
+fn letter(letter: char, formal: bool) -> char {
+    if formal { letter } else { letter.to_ascii_lowercase() }
+}
+
 pub async fn one(
     State(app): State<Shared>,
     Path(id): Path<String>,
@@ -71,7 +76,7 @@ pub async fn one(
         AccessFilter { experiment: Some(id.clone()), limit: ACCESSES, ..AccessFilter::default() };
     queries::caught_up(&app).await;
     let found = app.projections.accesses(filter).await?;
-    let accesses = views(&app, &frame, found.items, None).await?;
+    let accesses = views(&app, &frame, found.items);
     let known_at = app.ledger.size().0.saturating_sub(1).to_string();
     let dossier = [("of", "experiment"), ("id", id.as_str()), ("known_at", known_at.as_str())];
     let of = |path: &str, more: &[(&str, &str)]| address(path, more.iter().copied());
@@ -80,27 +85,36 @@ pub async fn one(
         let processing = register.processing(&experiment.processing);
         let mut events: Vec<Event> = Vec::new();
         let mut marks: Vec<Mark> = Vec::new();
-        let mut add = |position: u64, at: &Interval, letter, what: String, by: &str, badge| {
-            if let (Some(day), true) =
-                (at.latest.or(at.earliest), matches!(letter, 'A' | 'F' | 'D'))
-            {
-                marks.push(Mark { day, letter });
-            }
-            events.push(Event {
-                position,
-                days: frame.days(at),
-                letter,
-                what,
-                by: party_name(register, by),
-                badge,
-                sites: 0,
-                order: (at.latest, at.earliest, position),
-            });
-        };
+        let mut add =
+            |position: u64, at: &Interval, letter: char, what: String, by: &str, badge| {
+                if let (Some(day), true) = (
+                    at.latest.or(at.earliest),
+                    matches!(letter.to_ascii_uppercase(), 'A' | 'F' | 'D'),
+                ) {
+                    marks.push(Mark { day, letter });
+                }
+                events.push(Event {
+                    position,
+                    days: frame.days(at),
+                    letter,
+                    what,
+                    by: party_name(register, by),
+                    badge,
+                    sites: 0,
+                    order: (at.latest, at.earliest, position),
+                });
+            };
         let described = |formal: bool| (!formal).then(|| Badge::new("open", frame.t("described")));
         for launch in &experiment.launches {
             let what = frame.t("fact-launched").into_owned();
-            add(launch.position, &launch.at, 'A', what, &launch.iss, described(launch.formal));
+            add(
+                launch.position,
+                &launch.at,
+                letter('A', launch.formal),
+                what,
+                &launch.iss,
+                described(launch.formal),
+            );
         }
         for expansion in &experiment.expansions {
             let what = match expansion.data.sites.len() {
@@ -108,7 +122,14 @@ pub async fn one(
                 n => format!("{} ({})", frame.t("fact-expanded"), frame.count("reg-sites", n)),
             };
             let badge = described(expansion.formal);
-            add(expansion.position, &expansion.at, 'A', what, &expansion.iss, badge);
+            add(
+                expansion.position,
+                &expansion.at,
+                letter('A', expansion.formal),
+                what,
+                &expansion.iss,
+                badge,
+            );
         }
         let mut enrolled: Vec<(Option<LegalDate>, u64)> = Vec::new();
         for site in &experiment.sites {
@@ -140,7 +161,14 @@ pub async fn one(
                 let kind = frame.label(formality.data.kind.as_str());
                 let what = format!("{} : {kind}", frame.t("fact-formality"));
                 let badge = described(formality.formal);
-                add(formality.position, &formality.at, 'F', what, &formality.iss, badge);
+                add(
+                    formality.position,
+                    &formality.at,
+                    letter('F', formality.formal),
+                    what,
+                    &formality.iss,
+                    badge,
+                );
             }
             for decision in &processing.decisions {
                 let rendered = &decision.rendered;
@@ -152,7 +180,7 @@ pub async fn one(
                 add(
                     rendered.position,
                     &rendered.at,
-                    'D',
+                    letter('D', rendered.formal),
                     number.into_owned(),
                     &rendered.iss,
                     badge,
@@ -161,7 +189,14 @@ pub async fn one(
         }
         for end in &experiment.ends {
             let what = frame.t("fact-ended").into_owned();
-            add(end.position, &end.at, 'A', what, &end.iss, described(end.formal));
+            add(
+                end.position,
+                &end.at,
+                letter('A', end.formal),
+                what,
+                &end.iss,
+                described(end.formal),
+            );
         }
         enrolled.sort();
         let mut steps: Vec<Step> = Vec::new();

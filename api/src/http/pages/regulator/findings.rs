@@ -18,11 +18,12 @@ use super::super::{Badge, Frame};
 use super::accesses::rule_codes;
 use super::form::{Form, Input};
 use super::{
-    Authority, CodeRow, PAGE, code_chart, code_rows, day_of, party_name, processing_title,
-    severity_badge,
+    Authority, CodeRow, code_chart, code_rows, day_of, party_name, processing_title, severity_badge,
 };
 
 const FIELDS: &[&str] = &["code", "party", "state", "since"];
+/// Findings of one page: each is said in a whole sentence.
+const ROWS: usize = 40;
 /// Parties of the table by who disclosed.
 const PARTIES: usize = 20;
 
@@ -132,7 +133,7 @@ pub async fn board(
         since: form.read(lang, "since", params.date("since"))?.map(|day| day.start()),
         visible_to: None,
         cursor: params.number("cursor")?,
-        limit: PAGE,
+        limit: ROWS,
     };
     let status = if form.errors() == 0 { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     let (mut rows, mut cursor) = (Vec::new(), None);
