@@ -56,7 +56,7 @@ page-skip = Skip to content
 page-languages = Language
 page-problems = Problem codes
 page-vocabulary = Vocabulary
-page-footer = No script, no tracker.
+page-footer = No tracker; every page reads without scripts.
 
 read-processings = Processings
 read-decisions = Decisions

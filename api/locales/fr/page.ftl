@@ -56,7 +56,7 @@ page-skip = Aller au contenu
 page-languages = Langue
 page-problems = Codes d’erreur
 page-vocabulary = Vocabulaire
-page-footer = Aucun script, aucun traceur.
+page-footer = Aucun traceur ; chaque page se lit sans script.
 
 read-processings = Traitements
 read-decisions = Décisions

@@ -267,7 +267,7 @@ fn dossiers_check(demo: &Demo, authority: &Reader<'_>) {
     let trust = std::fs::read(demo.directory.path().join("demo/trust.json")).expect("trust.json");
     let key = Trust::parse(&trust).expect("a trust file").ledger_key;
     for (path, wanted) in [
-        ("of=accesses&now=NOT-COVERED&known_at=10000", "BASIS-ANNULLED"),
+        ("of=accesses&now=NOT-COVERED&known_at=10000", "DecisionEnded"),
         ("of=party&id=fund-invented", "ProcessingDeclared"),
         ("of=experiment&id=motifs-2017", "ExpansionPlanned"),
     ] {
