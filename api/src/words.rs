@@ -74,6 +74,7 @@ static FR: LazyLock<Bundle> = LazyLock::new(|| {
             include_str!("../locales/fr/page.ftl"),
             include_str!("../locales/fr/problems.ftl"),
             include_str!("../locales/fr/me.ftl"),
+            include_str!("../locales/fr/regulator.ftl"),
         ],
     )
 });
@@ -84,6 +85,7 @@ static EN: LazyLock<Bundle> = LazyLock::new(|| {
             include_str!("../locales/en/page.ftl"),
             include_str!("../locales/en/problems.ftl"),
             include_str!("../locales/en/me.ftl"),
+            include_str!("../locales/en/regulator.ftl"),
         ],
     )
 });
@@ -236,6 +238,11 @@ mod tests {
         assert_eq!(ids(page.0), ids(page.1));
         let me = (include_str!("../locales/fr/me.ftl"), include_str!("../locales/en/me.ftl"));
         assert_eq!(ids(me.0), ids(me.1));
+        let regulator = (
+            include_str!("../locales/fr/regulator.ftl"),
+            include_str!("../locales/en/regulator.ftl"),
+        );
+        assert_eq!(ids(regulator.0), ids(regulator.1));
         let problems = (
             include_str!("../locales/fr/problems.ftl"),
             include_str!("../locales/en/problems.ftl"),

@@ -12,7 +12,7 @@ use greffe_domain::seal::TreeSize;
 use greffe_domain::subject::SubjectRef;
 use greffe_domain::verdict::{Outcome, Verdict};
 use greffe_domain::vocabulary::{Category, LegalBasis, Purpose, Role, RuleCode};
-use greffe_infra::projection::AccessFilter;
+use greffe_infra::projection::{AccessFilter, Order};
 use serde_json::{Value, json};
 
 use super::authz::{Reach, Reader, Route, admit};
@@ -26,8 +26,11 @@ use crate::words::Lang;
 pub const PARAMS: &[&str] = &[
     "subject",
     "party",
+    "recipient",
+    "discloser",
     "site",
     "processing",
+    "experiment",
     "purpose",
     "category",
     "basis",
@@ -76,8 +79,11 @@ pub async fn list(
     let filter = AccessFilter {
         subject,
         party: text("party"),
+        recipient: text("recipient"),
+        discloser: text("discloser"),
         site: text("site"),
         processing: text("processing"),
+        experiment: text("experiment"),
         purpose: code(&params, "purpose", Purpose::parse)?,
         category: code(&params, "category", Category::parse)?,
         basis: code(&params, "basis", LegalBasis::parse)?,
@@ -89,8 +95,8 @@ pub async fn list(
         to: [params.date("to")?, params.date("as_of")?].into_iter().flatten().min(),
         known_at: Some(TreeSize(size)),
         groups_only: false,
-        newest_first: false,
         visible_to: reader.sees_only(reach),
+        order: Order::OldestFirst,
         cursor: params.number("cursor")?,
         limit: params.limit()?,
     };
@@ -268,7 +274,7 @@ fn concealed(value: &Concealed<String>) -> Value {
 
 /// For each cell of direct cost: the interval of the indirect and of the total, by the range
 /// the experiment announced. Cents; rounded outwards.
-fn costs(recorded: &Recorded<'_>, register: &Register, size: u64) -> Vec<Value> {
+pub fn costs(recorded: &Recorded<'_>, register: &Register, size: u64) -> Vec<Value> {
     let access = recorded.access;
     let view = register.view(size);
     let range = access

@@ -116,6 +116,7 @@ impl Drop for App {
 pub fn router(app: Shared) -> Router {
     Router::new()
         .merge(page_routes())
+        .merge(pages::regulator::routes())
         .route("/openapi.json", get(openapi::document))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))

@@ -273,6 +273,9 @@ fn parameters() -> Value {
     );
     add("subject", "A subject reference (regulator, subject desk)", text());
     add("party", "Recipient, discloser or author", text());
+    add("recipient", "Party that received", text());
+    add("discloser", "Party that disclosed: as filed, or the controller as known then", text());
+    add("experiment", "Id of an experiment", text());
     add("site", "Id or SIRET of the recipient's site", text());
     add("processing", "Id of a processing", text());
     add("purpose", "Purpose code", text());

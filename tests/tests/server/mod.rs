@@ -11,5 +11,6 @@ mod lifecycle;
 mod me;
 mod ndjson;
 mod operations;
+mod regulator;
 mod rights;
 mod stores;

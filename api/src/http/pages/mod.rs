@@ -9,6 +9,7 @@ pub mod home;
 pub mod me;
 pub mod problems;
 pub mod register;
+pub mod regulator;
 pub mod signin;
 mod timeline;
 

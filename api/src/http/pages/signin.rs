@@ -296,7 +296,7 @@ pub fn home_of(app: &Shared, person: &Person) -> &'static str {
             let is_regulator = app
                 .ledger
                 .with_register(|r| r.party(party).is_some_and(|p| p.has(Role::Regulator)));
-            if is_regulator { "/register" } else { "/register/processings" }
+            if is_regulator { "/regulator" } else { "/register/processings" }
         }
     }
 }

@@ -24,7 +24,7 @@ use greffe_domain::register::Register;
 use greffe_domain::subject::SubjectRef;
 use greffe_domain::verdict::{Severity, Verdict};
 use greffe_infra::export::{Export, Scope};
-use greffe_infra::projection::AccessFilter;
+use greffe_infra::projection::{AccessFilter, Order};
 use greffe_infra::store::Fault;
 
 use super::super::me::{About, contest_of};
@@ -206,7 +206,7 @@ async fn lines(
     cursor: Option<u64>,
     limit: usize,
 ) -> Result<(Vec<Line>, Option<u64>), Problem> {
-    let filter = AccessFilter { newest_first: true, cursor, limit, ..about.filter() };
+    let filter = AccessFilter { order: Order::NewestFirst, cursor, limit, ..about.filter() };
     let (found, next) = queries::accesses(app, filter).await?;
     let mut lines: Vec<Line> = Vec::with_capacity(found.len());
     let mut year = None;
