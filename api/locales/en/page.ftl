@@ -56,7 +56,7 @@ page-skip = Skip to content
 page-languages = Language
 page-problems = Problem codes
 page-vocabulary = Vocabulary
-page-footer = No script, no tracker.
+page-footer = No tracker; every page reads without scripts.
 
 read-processings = Processings
 read-decisions = Decisions
@@ -321,7 +321,7 @@ signed-demo = Demonstration: this sign-in proves nothing.
 signin-demo = Demonstration sign-in
 signin-demo-note = On this machine only. No identity is checked: choose a role to see what it sees.
 signin-home-citizen = /
-signin-home-controller = /
+signin-home-controller = /controller
 signin-home-regulator = /
 signin-intro = Each sees what concerns them: a person, who saw data about them; a controller, what it filed; the authority, the whole register.
 signin-none = No identity provider is set on this server.

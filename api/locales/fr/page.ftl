@@ -56,7 +56,7 @@ page-skip = Aller au contenu
 page-languages = Langue
 page-problems = Codes d’erreur
 page-vocabulary = Vocabulaire
-page-footer = Aucun script, aucun traceur.
+page-footer = Aucun traceur ; chaque page se lit sans script.
 
 read-processings = Traitements
 read-decisions = Décisions
@@ -321,7 +321,7 @@ signed-demo = Démonstration : cette connexion ne prouve rien.
 signin-demo = Connexion de démonstration
 signin-demo-note = Sur cette machine seulement. Aucune identité n’est vérifiée : choisir un rôle pour voir ce qu’il voit.
 signin-home-citizen = /
-signin-home-controller = /
+signin-home-controller = /controller
 signin-home-regulator = /
 signin-intro = Chacun voit ce qui le concerne : une personne, qui a vu des données sur elle ; un responsable, ce qu’il a déposé ; l’autorité, tout le registre.
 signin-none = Aucun fournisseur d’identité n’est réglé sur ce serveur.

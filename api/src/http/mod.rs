@@ -62,6 +62,8 @@ pub struct App {
     /// People signed in on pages.
     pub sessions: session::Sessions,
     pub sign_in: SignIn,
+    /// Batches that wait for a signature.
+    pub drafts: pages::controller::batch::Drafts,
     /// Follows the ledger; ends with the app.
     follower: JoinHandle<()>,
 }
@@ -88,6 +90,7 @@ impl App {
             limits,
             sessions: session::Sessions::new()?,
             sign_in,
+            drafts: Default::default(),
             follower,
         }))
     }
@@ -110,6 +113,7 @@ impl Drop for App {
 pub fn router(app: Shared) -> Router {
     Router::new()
         .merge(page_routes())
+        .merge(pages::controller::routes())
         .route("/openapi.json", get(openapi::document))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))

@@ -37,7 +37,7 @@ use write::{Progress, WriteError, read_progress, write_batch};
 pub use again::Rows;
 pub use query::{
     AccessFilter, AccessRow, AuditFilter, AuditRow, FindingFilter, FindingRow, MAX_PAGE, Moment,
-    Now, Page, RowFinding, Stats,
+    Now, Own, Page, RowFinding, Stats,
 };
 
 /// The projections' file in a ledger's data directory.

@@ -293,10 +293,16 @@ pub fn home_of(app: &Shared, person: &Person) -> &'static str {
     match person {
         Person::Citizen { .. } => "/",
         Person::Agent { party } => {
-            let is_regulator = app
-                .ledger
-                .with_register(|r| r.party(party).is_some_and(|p| p.has(Role::Regulator)));
-            if is_regulator { "/register" } else { "/register/processings" }
+            let has = |role| {
+                app.ledger.with_register(|r| r.party(party).is_some_and(|p| p.has(role)))
+            };
+            if has(Role::Regulator) {
+                "/register"
+            } else if has(Role::Controller) {
+                "/controller"
+            } else {
+                "/register/processings"
+            }
         }
     }
 }
