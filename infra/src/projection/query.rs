@@ -260,7 +260,8 @@ impl Projections {
         cursor: Option<u64>,
         limit: usize,
     ) -> Result<Page<u64>, Fault> {
-        self.query("list a party's entries", move |c| newest_of(c, &party, own, cursor, limit)).await
+        self.query("list a party's entries", move |c| newest_of(c, &party, own, cursor, limit))
+            .await
     }
 
     pub async fn stats(self: &Arc<Self>) -> Result<Stats, Fault> {

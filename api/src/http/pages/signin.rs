@@ -293,9 +293,8 @@ pub fn home_of(app: &Shared, person: &Person) -> &'static str {
     match person {
         Person::Citizen { .. } => "/",
         Person::Agent { party } => {
-            let has = |role| {
-                app.ledger.with_register(|r| r.party(party).is_some_and(|p| p.has(role)))
-            };
+            let has =
+                |role| app.ledger.with_register(|r| r.party(party).is_some_and(|p| p.has(role)));
             if has(Role::Regulator) {
                 "/register"
             } else if has(Role::Controller) {

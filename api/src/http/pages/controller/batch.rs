@@ -88,8 +88,11 @@ struct Column {
 fn columns(kind: Kind) -> Vec<Column> {
     fn below(fields: &'static [Field], under: &str, required: bool, out: &mut Vec<Column>) {
         for field in fields {
-            let path =
-                if under.is_empty() { field.name.to_owned() } else { format!("{under}.{}", field.name) };
+            let path = if under.is_empty() {
+                field.name.to_owned()
+            } else {
+                format!("{under}.{}", field.name)
+            };
             let required = required && field.required;
             match &field.shape {
                 Shape::Object(inner) => below(inner, &path, required, out),
@@ -366,7 +369,7 @@ struct Report {
     lines: Vec<LineView>,
     total: usize,
     wrong: usize,
-    counts: Vec<(Badge, usize)>,
+    counts: Vec<(Badge, String)>,
     errors: Vec<String>,
     envelope: Vec<form::Told>,
     ready: bool,
@@ -431,9 +434,8 @@ pub async fn receive(
         }
     }
     let chosen = text("kind");
-    let file = part(&parts, "csv").ok_or_else(|| {
-        unusable("choisir un fichier CSV", "choose a CSV file")
-    });
+    let file =
+        part(&parts, "csv").ok_or_else(|| unusable("choisir un fichier CSV", "choose a CSV file"));
     let kind = kind_of(&chosen).ok_or_else(|| {
         unusable("choisir ce que le fichier contient", "choose what the file holds")
     });
@@ -583,7 +585,7 @@ pub async fn report(
         lines: shown.collect(),
         total,
         wrong: waiting.lines.iter().filter(|line| !line.errors.is_empty()).count(),
-        counts: counts.into_iter().map(|(o, n)| (frame.verdict(o), n)).collect(),
+        counts: counts.into_iter().map(|(o, n)| (frame.verdict(o), n.to_string())).collect(),
         errors: waiting.errors.clone(),
         envelope: waiting.draft.as_ref().map(|d| envelope(&frame, d)).unwrap_or_default(),
         ready: waiting.draft.is_some(),
@@ -651,7 +653,10 @@ mod tests {
             let lines = read(Kind::AccessReport, &file).unwrap_or_else(|e| panic!("{e}"));
             assert_eq!(lines.len(), 1);
             assert_eq!(lines[0].line, 2);
-            assert_eq!(body(&lines[0])["recipient"], json!({"party": "e", "role": "R-EMPLOYER-HR"}));
+            assert_eq!(
+                body(&lines[0])["recipient"],
+                json!({"party": "e", "role": "R-EMPLOYER-HR"})
+            );
         }
     }
 

@@ -116,9 +116,8 @@ impl Typed {
     /// Rows of a list: one more than the highest that holds something.
     fn rows(&self, path: &str) -> usize {
         let prefix = format!("{path}.");
-        let index = |name: &String| {
-            name.strip_prefix(&prefix)?.split('.').next()?.parse::<usize>().ok()
-        };
+        let index =
+            |name: &String| name.strip_prefix(&prefix)?.split('.').next()?.parse::<usize>().ok();
         let last = self.0.keys().filter_map(index).filter(|i| *i < MAX_ROWS).max();
         last.map_or(0, |last| last + 1)
     }
@@ -126,11 +125,19 @@ impl Typed {
 
 /// One piece of a form, in the order it is written.
 pub enum Node {
-    Open { id: String, legend: String, help: Option<String>, errors: Vec<String> },
+    Open {
+        id: String,
+        legend: String,
+        help: Option<String>,
+        errors: Vec<String>,
+    },
     Close,
     Control(Control),
     /// A button that gives the list at `path` one more row.
-    Add { path: String, label: String },
+    Add {
+        path: String,
+        label: String,
+    },
 }
 
 pub struct Control {
@@ -385,7 +392,8 @@ impl Writer<'_> {
             Shape::Object(fields) => {
                 let (help, errors) = (self.help(path, shape), self.errors_at(path));
                 self.open(path, marked(self.frame, legend, required), help, errors);
-                let outside = std::mem::replace(&mut self.certain, self.certain && required);
+                let outside = self.certain;
+                self.certain = outside && required;
                 self.fields(fields, path);
                 self.certain = outside;
                 self.nodes.push(Node::Close);
@@ -506,7 +514,9 @@ fn yes_no(yes: bool) -> &'static str {
 
 fn value_words(frame: &Frame, name: &str) -> String {
     find_word(frame.lang, &format!("file-value-{}", name.to_lowercase()), None)
-        .or_else(|| find_word(frame.lang, &format!("value-{name}"), None).filter(|_| name != "days"))
+        .or_else(|| {
+            find_word(frame.lang, &format!("value-{name}"), None).filter(|_| name != "days")
+        })
         .map_or_else(|| name.replace('-', " "), Cow::into_owned)
 }
 
@@ -547,7 +557,10 @@ fn object(fields: &[Field], under: &str, typed: &Typed) -> Map<String, Value> {
         let path = join(under, field.name);
         if let Some(value) = value(&field.shape, &path, typed) {
             members.insert(field.name.to_owned(), value);
-        } else if field.required && may_be_empty(&path) && (under.is_empty() || typed.is_under(under)) {
+        } else if field.required
+            && may_be_empty(&path)
+            && (under.is_empty() || typed.is_under(under))
+        {
             members.insert(field.name.to_owned(), Value::Array(Vec::new()));
         }
     }
@@ -664,8 +677,7 @@ fn tell_value(
                 }
                 Value::Array(values) if values.is_empty() => frame.t("file-none").into_owned(),
                 Value::Array(values) => {
-                    let texts: Vec<String> =
-                        values.iter().map(|v| one(frame, path, v)).collect();
+                    let texts: Vec<String> = values.iter().map(|v| one(frame, path, v)).collect();
                     texts.join(" ; ")
                 }
                 value => one(frame, path, value),
@@ -797,7 +809,9 @@ mod tests {
         let mut placed = Vec::new();
         for node in &form.nodes {
             match node {
-                Node::Control(c) => placed.extend(c.errors.iter().map(|e| (c.id.clone(), e.clone()))),
+                Node::Control(c) => {
+                    placed.extend(c.errors.iter().map(|e| (c.id.clone(), e.clone())))
+                }
                 Node::Open { id, errors, .. } => {
                     placed.extend(errors.iter().map(|e| (id.clone(), e.clone())));
                 }

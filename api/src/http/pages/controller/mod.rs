@@ -586,9 +586,8 @@ fn written(
     add: Option<&str>,
     errors: &[FieldError],
 ) -> Response {
-    let form = app
-        .ledger
-        .with_register(|register| form::form(&frame, kind, typed, add, errors, register));
+    let form =
+        app.ledger.with_register(|register| form::form(&frame, kind, typed, add, errors, register));
     let mut wrong = Vec::new();
     for node in &form.nodes {
         match node {
