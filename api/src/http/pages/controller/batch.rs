@@ -214,9 +214,19 @@ fn read(kind: Kind, bytes: &[u8]) -> Result<Vec<Read>, Refusal> {
         ));
     }
     let mut lines = Vec::new();
+    // The reader's own count of lines stops before the rest of a CRLF and before blank lines.
+    let (mut counted, mut line) = (0, 1);
     for record in reader.records() {
         let record = record.map_err(unreadable)?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let from = record.position().map_or(0, csv::Position::byte);
+        let from = usize::try_from(from).unwrap_or(usize::MAX).min(text.len());
+        let blank = text.as_bytes()[from..].iter().take_while(|b| b"
+".contains(b)).count();
+        let starts = from + blank;
+        let breaks = text.as_bytes()[counted..starts].iter().filter(|b| **b == b'
+').count();
+        line += u64::try_from(breaks).unwrap_or(u64::MAX);
+        counted = starts;
         if record.iter().all(str::is_empty) {
             continue;
         }
