@@ -220,11 +220,9 @@ fn read(kind: Kind, bytes: &[u8]) -> Result<Vec<Read>, Refusal> {
         let record = record.map_err(unreadable)?;
         let from = record.position().map_or(0, csv::Position::byte);
         let from = usize::try_from(from).unwrap_or(usize::MAX).min(text.len());
-        let blank = text.as_bytes()[from..].iter().take_while(|b| b"
-".contains(b)).count();
+        let blank = text.as_bytes()[from..].iter().take_while(|b| b"\r\n".contains(b)).count();
         let starts = from + blank;
-        let breaks = text.as_bytes()[counted..starts].iter().filter(|b| **b == b'
-').count();
+        let breaks = text.as_bytes()[counted..starts].iter().filter(|b| **b == b'\n').count();
         line += u64::try_from(breaks).unwrap_or(u64::MAX);
         counted = starts;
         if record.iter().all(str::is_empty) {
