@@ -158,7 +158,8 @@ async function signing(section) {
     const { receipts } = JSON.parse(text);
     const first = receipts[0].position;
     const last = receipts[receipts.length - 1].position;
-    const file = new Blob([text], { type: "application/json" });
+    // As `greffe file` keeps them, and `greffe receipt check` reads one.
+    const file = new Blob([JSON.stringify(receipts)], { type: "application/json" });
     const name = first === last ? `receipt-${first}.json` : `receipts-${first}-${last}.json`;
     const where = first === last ? `${first}` : `${first} – ${last}`;
     const link = element("a", `${words.wReceipt} (${name})`, { href: URL.createObjectURL(file), download: name, id: "receipt" });

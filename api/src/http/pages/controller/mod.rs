@@ -519,7 +519,8 @@ async fn entry(app: &Shared, position: &str) -> Result<Option<Read>, Problem> {
     Ok(queries::entry(app, position).await?)
 }
 
-/// The receipt of one of the party's own filings, as `POST /v1/filings` answered it.
+/// The receipt of one of the party's own filings, as `POST /v1/filings` answered it and
+/// `greffe receipt check` reads it.
 pub async fn receipt(
     State(app): State<Shared>,
     Path(file): Path<String>,
@@ -533,8 +534,7 @@ pub async fn receipt(
     }
     let position = read.row.position;
     let receipt = app.ledger.receipt(position).await?.ok_or_else(nothing)?;
-    let bytes = serde_json::to_vec(&json!({"receipts": [receipt]}))
-        .expect("a receipt holds only texts and numbers");
+    let bytes = serde_json::to_vec(&receipt).expect("a receipt holds only texts and numbers");
     Ok(attachment(&format!("receipt-{position}.json"), "application/json", bytes))
 }
 
@@ -636,6 +636,28 @@ fn errors_in(
     }
 }
 
+/// Everything wrong with a draft. What is beside the body is refused before the body is read:
+/// it is then tried again without it.
+fn every_error(mut draft: Value, aud: &str) -> Vec<FieldError> {
+    let mut found = Vec::new();
+    loop {
+        let tried = Draft::from_value(draft.clone()).and_then(|d| tried(&d, aud));
+        let Err(refusal) = tried else { return found };
+        let errors = errors_of(&refusal);
+        let beside = ["at", "evidence", "reference"]
+            .into_iter()
+            .find(|name| errors.iter().any(|e| e.pointer == format!("/{name}")));
+        found.extend(errors);
+        match (beside, draft.as_object_mut()) {
+            (Some("evidence"), Some(members)) if members.get("evidence") != Some(&"act".into()) => {
+                members.insert("evidence".to_owned(), "act".into());
+            }
+            (Some(name), Some(members)) if members.remove(name).is_some() => {}
+            _ => return found,
+        }
+    }
+}
+
 /// Takes the form's token off what was typed, and checks it.
 fn own_form(who: &Controller, pairs: Vec<(String, String)>) -> Result<Typed, Problem> {
     let mut typed = Typed::of(pairs);
@@ -666,9 +688,9 @@ pub async fn file(
         *response.status_mut() = StatusCode::BAD_REQUEST;
         response
     };
-    let draft_read = Draft::from_value(draft.clone());
-    if let Err(refusal) = draft_read.and_then(|d| tried(&d, app.ledger.origin())) {
-        return Ok(refused(frame, &errors_of(&refusal)));
+    let wrong = every_error(draft.clone(), app.ledger.origin());
+    if !wrong.is_empty() {
+        return Ok(refused(frame, &wrong));
     }
     let verdict = if is_judged(kind) {
         judgements::take(&app, &who.reader, 1)?;
