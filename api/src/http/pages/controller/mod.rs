@@ -648,12 +648,17 @@ fn every_error(mut draft: Value, aud: &str) -> Vec<FieldError> {
             .into_iter()
             .find(|name| errors.iter().any(|e| e.pointer == format!("/{name}")));
         found.extend(errors);
-        match (beside, draft.as_object_mut()) {
-            (Some("evidence"), Some(members)) if members.get("evidence") != Some(&"act".into()) => {
-                members.insert("evidence".to_owned(), "act".into());
+        // `evidence` must be there: any that exists will do to go on.
+        let changed = match (beside, draft.as_object_mut()) {
+            (Some("evidence"), Some(members)) => {
+                let act = Value::from("act");
+                members.insert("evidence".to_owned(), act.clone()) != Some(act)
             }
-            (Some(name), Some(members)) if members.remove(name).is_some() => {}
-            _ => return found,
+            (Some(name), Some(members)) => members.remove(name).is_some(),
+            _ => false,
+        };
+        if !changed {
+            return found;
         }
     }
 }
