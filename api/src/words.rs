@@ -75,6 +75,7 @@ static FR: LazyLock<Bundle> = LazyLock::new(|| {
             include_str!("../locales/fr/problems.ftl"),
             include_str!("../locales/fr/me.ftl"),
             include_str!("../locales/fr/regulator.ftl"),
+            include_str!("../locales/fr/controller.ftl"),
         ],
     )
 });
@@ -86,6 +87,7 @@ static EN: LazyLock<Bundle> = LazyLock::new(|| {
             include_str!("../locales/en/problems.ftl"),
             include_str!("../locales/en/me.ftl"),
             include_str!("../locales/en/regulator.ftl"),
+            include_str!("../locales/en/controller.ftl"),
         ],
     )
 });
@@ -243,6 +245,11 @@ mod tests {
             include_str!("../locales/en/regulator.ftl"),
         );
         assert_eq!(ids(regulator.0), ids(regulator.1));
+        let controller = (
+            include_str!("../locales/fr/controller.ftl"),
+            include_str!("../locales/en/controller.ftl"),
+        );
+        assert_eq!(ids(controller.0), ids(controller.1));
         let problems = (
             include_str!("../locales/fr/problems.ftl"),
             include_str!("../locales/en/problems.ftl"),

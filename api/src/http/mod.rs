@@ -66,6 +66,8 @@ pub struct App {
     pub sign_in: SignIn,
     /// Files what citizens contest. `None`: they are told where to turn instead.
     pub desk: Option<desk::Desk>,
+    /// Batches that wait for a signature.
+    pub drafts: pages::controller::batch::Drafts,
     /// Follows the ledger; ends with the app.
     follower: JoinHandle<()>,
 }
@@ -94,6 +96,7 @@ impl App {
             sessions: session::Sessions::new()?,
             sign_in,
             desk,
+            drafts: Default::default(),
             follower,
         }))
     }
@@ -117,6 +120,7 @@ pub fn router(app: Shared) -> Router {
     Router::new()
         .merge(page_routes())
         .merge(pages::regulator::routes())
+        .merge(pages::controller::routes())
         .route("/openapi.json", get(openapi::document))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))

@@ -40,7 +40,7 @@ use write::{Progress, read_progress, write_batch};
 pub use again::Rows;
 pub use query::{
     AccessCount, AccessFilter, AccessRow, AuditFilter, AuditRow, Changed, FindingCount,
-    FindingFilter, FindingRow, MAX_COUNTED, MAX_PAGE, Moment, Now, Order, Page, PartyCount,
+    FindingFilter, FindingRow, MAX_COUNTED, MAX_PAGE, Moment, Now, Order, Own, Page, PartyCount,
     RowFinding, Stats,
 };
 

@@ -100,6 +100,15 @@ pub struct AccessFilter {
     pub limit: usize,
 }
 
+/// Which of a party's own entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Own {
+    /// That it filed.
+    Filings,
+    /// That it filed, disclosed or received.
+    Accesses,
+}
+
 /// A page of a list, and where the next one starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Page<T> {
@@ -323,6 +332,19 @@ impl Projections {
     /// Entries of every kind, oldest first.
     pub async fn audit(self: &Arc<Self>, filter: AuditFilter) -> Result<Page<AuditRow>, Fault> {
         self.query("list entries", move |c| audit(c, &filter)).await
+    }
+
+    /// Positions of what a party filed, or of the accesses it filed, disclosed or received:
+    /// the newest first, from a cursor down.
+    pub async fn newest_of(
+        self: &Arc<Self>,
+        party: String,
+        own: Own,
+        cursor: Option<u64>,
+        limit: usize,
+    ) -> Result<Page<u64>, Fault> {
+        self.query("list a party's entries", move |c| newest_of(c, &party, own, cursor, limit))
+            .await
     }
 
     pub async fn stats(self: &Arc<Self>) -> Result<Stats, Fault> {
@@ -838,6 +860,34 @@ fn size(c: &Connection) -> rusqlite::Result<u64> {
         .query_row([], |row| unsigned(row, 0))
         .optional()?;
     Ok(size.unwrap_or(0))
+}
+
+fn newest_of(
+    c: &Connection,
+    party: &str,
+    own: Own,
+    cursor: Option<u64>,
+    limit: usize,
+) -> rusqlite::Result<Page<u64>> {
+    let Some(asked) = word(c, Facet::Party, party)? else { return Ok(none()) };
+    let limit = limit_of(limit);
+    let joined = match own {
+        Own::Filings => "CROSS JOIN entries e ON e.position = p.position AND e.iss = p.word",
+        Own::Accesses => "CROSS JOIN accesses e ON e.position = p.position",
+    };
+    let sql = format!(
+        "SELECT p.position FROM postings p {joined} WHERE p.word = ?1 AND p.position <= ?2 \
+         ORDER BY p.position DESC LIMIT {}",
+        limit + 1
+    );
+    let from = cursor.map_or(i64::MAX, int);
+    let mut statement = c.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![asked.id, from])?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        items.push(unsigned(row, 0)?);
+    }
+    Ok(page(items, limit, |position| *position))
 }
 
 fn audit(c: &Connection, filter: &AuditFilter) -> rusqlite::Result<Page<AuditRow>> {

@@ -3,6 +3,7 @@
 mod ask;
 mod bitemporal;
 mod cases;
+mod controller;
 mod crash;
 mod disk;
 mod first_minute;

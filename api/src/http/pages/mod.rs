@@ -4,6 +4,8 @@
 //! Pages show what the JSON routes say and decide nothing. Words are in `locales/`, shapes in
 //! `templates/`; a page is one file with its style in it, and asks nobody else for anything.
 
+pub mod assets;
+pub mod controller;
 mod field;
 pub mod home;
 pub mod me;

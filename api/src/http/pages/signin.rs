@@ -293,10 +293,15 @@ pub fn home_of(app: &Shared, person: &Person) -> &'static str {
     match person {
         Person::Citizen { .. } => "/me",
         Person::Agent { party } => {
-            let is_regulator = app
-                .ledger
-                .with_register(|r| r.party(party).is_some_and(|p| p.has(Role::Regulator)));
-            if is_regulator { "/regulator" } else { "/register/processings" }
+            let has =
+                |role| app.ledger.with_register(|r| r.party(party).is_some_and(|p| p.has(role)));
+            if has(Role::Regulator) {
+                "/regulator"
+            } else if has(Role::Controller) {
+                "/controller"
+            } else {
+                "/register/processings"
+            }
         }
     }
 }
