@@ -2,6 +2,7 @@
 
 pub mod bodies;
 pub mod data_source;
+pub mod eventstore;
 pub mod http;
 pub mod ledger;
 pub mod node;
