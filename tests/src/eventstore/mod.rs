@@ -69,7 +69,8 @@ struct Streams {
     tombstoned: Vec<Vec<u8>>,
     /// Events below are not shown.
     truncated: HashMap<Vec<u8>, u64>,
-    appends: VecDeque<Trouble>,
+    /// `None`: as it should.
+    appends: VecDeque<Option<Trouble>>,
     reads: VecDeque<Trouble>,
     /// Calls to append that arrived.
     calls: u64,
@@ -167,8 +168,8 @@ impl Node {
     }
 
     /// The appends to come meet these, those after them none.
-    pub fn trouble_appends(&self, troubles: impl IntoIterator<Item = Trouble>) {
-        self.shared.data.lock().appends.extend(troubles);
+    pub fn trouble_appends<T: Into<Option<Trouble>>>(&self, troubles: impl IntoIterator<Item = T>) {
+        self.shared.data.lock().appends.extend(troubles.into_iter().map(Into::into));
     }
 
     pub fn trouble_reads(&self, troubles: impl IntoIterator<Item = Trouble>) {
@@ -427,7 +428,7 @@ impl ClientStreamingService<m::AppendReq> for Append {
             let trouble = {
                 let mut data = shared.data.lock();
                 data.calls += 1;
-                data.appends.pop_front()
+                data.appends.pop_front().flatten()
             };
             let applies = |trouble: &Trouble| {
                 matches!(
