@@ -268,7 +268,9 @@ async fn two_writers_never_fork_a_stream() {
     let batch = sample.batch(2, 2);
     append(&first, &mut sample, batch).await;
     let mut other = Sample::default().batch(3, 1);
-    other.entries[0].sealed.link.0[0] ^= 1;
+    for entry in &mut other.entries {
+        entry.sealed.link.0[0] ^= 1;
+    }
     let refused = second.append(other.clone()).await;
     match refused {
         Err(AppendError::Conflict { actual }) => assert_eq!(actual, sample.head()),

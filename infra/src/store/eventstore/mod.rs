@@ -230,7 +230,8 @@ impl KurrentStore {
             match self.server.append(at, events).await {
                 Ok(()) => {}
                 Err(NotAppended::WrongRevision) => {
-                    // Ours, if what stands there is ours: it was sent before.
+                    // Ours, if what stands at its end is ours: it was sent before. A link is
+                    // of all that goes before it.
                     let last = size.0 + (sent + part) as u64 - 1;
                     let link = self.server.link_at(last).await.map_err(NotAppended::Unknown)?;
                     if link.map(|l| wire::event_id(&l)) != Some(messages[sent + part - 1].id) {
