@@ -199,7 +199,10 @@ mod tests {
             pending.keep(first.clone(), TreeSize(0)).await.expect("kept");
         }
         let pending = Pending::open(directory.path()).expect("it opens again");
-        assert_eq!(pending.after(TreeSize(0)).await.expect("readable"), [first.clone()]);
+        assert_eq!(
+            pending.after(TreeSize(0)).await.expect("readable"),
+            std::slice::from_ref(&first)
+        );
         assert_eq!(pending.after(TreeSize(1)).await.expect("readable"), []);
 
         sample.add(&batch);
@@ -208,7 +211,10 @@ mod tests {
         let next = Record::of(&next, None);
         pending.keep(next.clone(), first.after.size).await.expect("kept");
         assert_eq!(pending.after(TreeSize(0)).await.expect("readable"), []);
-        assert_eq!(pending.after(first.after.size).await.expect("readable"), [next.clone()]);
+        assert_eq!(
+            pending.after(first.after.size).await.expect("readable"),
+            std::slice::from_ref(&next)
+        );
         let holds = |needle: &str| {
             std::fs::read_dir(directory.path()).expect("a directory").any(|file| {
                 let bytes = std::fs::read(file.expect("a file").path()).expect("readable");
