@@ -102,7 +102,8 @@ pub struct Place {
     /// says otherwise.
     #[arg(long, env = "GREFFE_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Store: `sqlite:PATH`, or `postgres://USER@HOST,HOST/DATABASE`.
+    /// Store: `sqlite:PATH`, `postgres://USER@HOST,HOST/DATABASE`, or, in a build with the
+    /// feature `eventstore`, `esdb://HOST:PORT` or `kurrentdb://HOST:PORT`.
     #[arg(long, env = "GREFFE_STORE", value_name = "URL")]
     store: Option<String>,
     /// Directory of the ledger's keys, if it is not the data directory. GREFFE_LEDGER_KEY
@@ -122,6 +123,10 @@ impl Place {
             (Some(data), None) => Ok((Some(data.clone()), Location::in_directory(data))),
             (data, Some(store)) => {
                 let location = parse_store(store)?;
+                let location = match data {
+                    Some(data) => location.beside(data),
+                    None => location,
+                };
                 let beside = || location.directory().map(Path::to_owned);
                 Ok((data.clone().or_else(beside), location))
             }
@@ -183,7 +188,11 @@ pub fn parse_store(url: &str) -> Result<Location, CliError> {
         let engine = url.split_once(':').map_or(url, |(scheme, _)| scheme);
         CliError::broken(
             format!("this build has no store for `{engine}:`"),
-            "use sqlite:PATH or postgres://USER@HOST/DATABASE",
+            if Location::needs_event_store(url) {
+                "build it in: cargo build --release -p greffe --features eventstore"
+            } else {
+                "use sqlite:PATH or postgres://USER@HOST/DATABASE"
+            },
         )
     })
 }

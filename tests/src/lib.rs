@@ -3,6 +3,7 @@
 pub mod bodies;
 pub mod browser;
 pub mod data_source;
+pub mod eventstore;
 pub mod http;
 pub mod ledger;
 pub mod node;

@@ -6,6 +6,8 @@ mod architecture;
 mod canonical;
 #[path = "../dry_run.rs"]
 mod dry_run;
+#[path = "../eventstore/mod.rs"]
+mod eventstore;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 #[path = "../receipts.rs"]
