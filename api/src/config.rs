@@ -63,7 +63,7 @@ impl FileSettings {
                 format!("{}: {}", path.display(), e.message()),
                 "settings are data, store, listen, judgements_per_minute, subjects_per_minute, \
                  sign_ins_per_minute, public_url and the table oidc (issuer, client_id, \
-                 client_secret, scopes)",
+                 client_secret, scopes, acr_values)",
             )
         })
     }

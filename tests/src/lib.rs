@@ -1,6 +1,7 @@
 //! Shared test support: ledgers in memory and on disk, signed filings, the real programs.
 
 pub mod bodies;
+pub mod browser;
 pub mod data_source;
 pub mod http;
 pub mod ledger;

@@ -440,7 +440,7 @@ mod tests {
             .map(|path| path.replace("{*", "{"))
             // Pages are for people; the document is for programs.
             .filter(|path| {
-                let pages = ["/register", "/search", "/signin", "/signout"];
+                let pages = ["/register", "/search", "/signin", "/signout", "/favicon.ico"];
                 !pages.iter().any(|page| path.starts_with(page))
             })
             .collect();

@@ -11,3 +11,4 @@ mod lifecycle;
 mod ndjson;
 mod rights;
 mod stores;
+mod walk;
