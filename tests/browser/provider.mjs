@@ -16,7 +16,6 @@ const CLAIMS = [
   'birthdate',
   'birthplace',
   'birthcountry',
-  'greffe_party',
 ];
 
 function configuration() {
@@ -34,8 +33,9 @@ function configuration() {
     ],
     clientAuthMethods: ['client_secret_post'],
     acrValues: ['eidas1'],
-    // Each claim is asked for by a scope of its name, as FranceConnect has it.
-    claims: { acr: null, ...Object.fromEntries(CLAIMS.map((claim) => [claim, [claim]])) },
+    // Each claim is asked for by a scope of its name, as FranceConnect has it; the party of an
+    // agent goes with the identity itself.
+    claims: { acr: null, openid: ['sub', 'greffe_party'], ...Object.fromEntries(CLAIMS.map((claim) => [claim, [claim]])) },
     scopes: ['openid', ...CLAIMS],
     pkce: { required: () => true },
     features: { devInteractions: { enabled: false }, jwtUserinfo: { enabled: true } },
@@ -50,7 +50,6 @@ function configuration() {
     },
     async findAccount(_context, id) {
       const { label, ...claims } = PEOPLE[id] ?? {};
-      // The party of an agent goes with the identity itself.
       return label && { accountId: id, claims: async () => ({ sub: id, ...claims }) };
     },
     cookies: { keys: ['a key of the tests'] },
