@@ -8,20 +8,23 @@
 //! numbers of absentees declared, never on the value of a cell, so that a refusal tells
 //! nothing of it. What is covered and what is not: `docs/differencing.md`.
 //!
-//! Read in this order: `history` (what is kept, and the one question asked), `state` (all
-//! measures of an employer), `table` (one measure), `population`, `echelon`, `field`, `chunks`.
+//! Read in this order: `shape` (what is kept of a disclosure), `history` (all of them, and the
+//! one question asked), `state` (all measures of an employer), `table` (one measure),
+//! `population`, `echelon`, `field`, `chunks`.
 
 mod chunks;
 mod echelon;
 mod field;
 mod history;
 mod population;
+mod shape;
 mod state;
 mod table;
 
-pub use history::{
-    Cell, Count, Days, Disclosure, History, Limits, counts_absentees, is_about_persons, misses,
-    names, units_of,
-};
+pub use history::History;
 pub use population::Persons;
+pub use shape::{
+    Cell, Count, Days, Disclosure, Limits, counts_absentees, is_about_persons, misses, names,
+    units_of,
+};
 pub use state::{Aggregate, Derived};

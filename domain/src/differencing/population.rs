@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::echelon::{Echelon, Inserted};
 use super::field::Mersenne61;
-use super::history::Days;
+use super::shape::Days;
 
 /// Past this a number of persons is nonsense, and the declarations contradict each other.
 const MOST_PERSONS: u64 = 1 << 40;

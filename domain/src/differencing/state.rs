@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::history::{Cell, Count, Days, Disclosure, Limits};
 use super::population::{Persons, Populations};
+use super::shape::{Cell, Count, Days, Disclosure, Limits};
 use super::table::{Region, Table};
 use crate::body::Measure;
 use crate::vocabulary::Category;

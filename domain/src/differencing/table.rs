@@ -17,8 +17,8 @@ use std::sync::Arc;
 use super::chunks::Chunks;
 use super::echelon::{Echelon, Inserted, mix};
 use super::field::{Goldilocks, Mersenne61, Prime};
-use super::history::{Days, Limits};
 use super::population::Populations;
+use super::shape::{Days, Limits};
 
 /// Atoms and coefficients past which a measure is not followed any further.
 const MOST_ATOMS: usize = 200_000;

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use data_encoding::HEXLOWER;
 use greffe_domain::date::{LegalDate, Timestamp};
 use greffe_domain::event::{Event, Filed};
 use greffe_domain::register::Register;
@@ -23,8 +24,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 
 use super::read::{ReadEntry, digest, read_event};
+use super::row::{WriteError, day_number, int, listed, read_verdict, subject_key, unlisted};
 use super::words::{Facet, Words};
-use super::write::{WriteError, day_number, int, subject_key};
 use crate::store::{DisclosureRow, EntryRow, Fault, FaultKind};
 
 /// Accesses judged while the register is held: its writer waits meanwhile.
@@ -220,12 +221,8 @@ pub(super) fn select(
 ) -> Result<Vec<u64>, WriteError> {
     let mut found = BTreeSet::new();
     if !scope.digests.is_empty() {
-        let digests: Vec<String> = scope
-            .digests
-            .iter()
-            .filter_map(|d| digest(d))
-            .map(|d| super::write::hex(&d.0))
-            .collect();
+        let digests: Vec<String> =
+            scope.digests.iter().filter_map(|d| digest(d)).map(|d| HEXLOWER.encode(&d.0)).collect();
         let digests = serde_json::to_string(&digests).expect("texts are JSON");
         // No index holds digests: see `write::erase`.
         let mut statement = connection.prepare_cached(
@@ -364,22 +361,6 @@ fn queries(words: &Words, part: &Part, before: u64) -> Vec<(String, Option<Value
     let query =
         |(source, value)| (format!("SELECT a.position FROM {source} AND {conditions}"), value);
     sources.into_iter().map(query).collect()
-}
-
-/// Positions between commas.
-pub(super) fn listed(positions: &[u64]) -> String {
-    positions.iter().map(u64::to_string).collect::<Vec<_>>().join(",")
-}
-
-pub(super) fn unlisted(text: &str) -> Vec<u64> {
-    text.split(',').filter_map(|p| p.parse().ok()).collect()
-}
-
-/// A verdict that these projections stored.
-pub(super) fn read_verdict(text: &str) -> rusqlite::Result<Verdict> {
-    serde_json::from_str(text).map_err(|e| {
-        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(e))
-    })
 }
 
 /// What stood of an access before this entry.

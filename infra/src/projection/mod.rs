@@ -10,6 +10,7 @@
 mod again;
 mod query;
 mod read;
+mod row;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -31,8 +32,9 @@ use crate::store::sqlite::fault;
 use crate::store::{DisclosureRow, EntryRow, Fault, FaultKind, Store};
 use again::Source;
 use read::{ReadEntry, read_entries};
+use row::WriteError;
 use words::Words;
-use write::{Progress, WriteError, read_progress, write_batch};
+use write::{Progress, read_progress, write_batch};
 
 pub use again::Rows;
 pub use query::{

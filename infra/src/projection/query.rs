@@ -17,9 +17,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::Serialize;
 
 use super::Projections;
-use super::again::{read_verdict, unlisted};
+use super::row::{day_number, int, read_verdict, subject_key, unlisted};
 use super::words::Facet;
-use super::write::{day_number, int, subject_key};
 use crate::store::Fault;
 
 /// Most items of a page.

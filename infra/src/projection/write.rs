@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use data_encoding::HEXLOWER;
 use greffe_domain::body::{Access, Body, Concealed};
-use greffe_domain::date::LegalDate;
 use greffe_domain::encoding::Hash32;
 use greffe_domain::event::Filed;
 use greffe_domain::rules::CURRENT;
@@ -12,8 +12,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::again::{self, Source};
 use super::read::{ReadEntry, digest};
+use super::row::{WriteError, day_number, int, subject_key};
 use super::words::{Facet, Words};
-use crate::store::Fault;
 
 /// How far the projections go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,26 +23,6 @@ pub(super) struct Progress {
     pub link: Hash32,
     /// Version of the rules that judged what stands now.
     pub rules: String,
-}
-
-/// What stops a batch.
-#[derive(Debug)]
-pub(super) enum WriteError {
-    Sql(rusqlite::Error),
-    /// Reading what the rows are computed from.
-    Source(Fault),
-}
-
-impl From<rusqlite::Error> for WriteError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sql(error)
-    }
-}
-
-impl From<Fault> for WriteError {
-    fn from(fault: Fault) -> Self {
-        Self::Source(fault)
-    }
 }
 
 pub(super) fn read_progress(connection: &Connection) -> rusqlite::Result<Option<Progress>> {
@@ -58,22 +38,6 @@ pub(super) fn read_progress(connection: &Connection) -> rusqlite::Result<Option<
             })
         })
         .optional()
-}
-
-pub(super) fn int(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// Days since 1970-01-01.
-pub(super) fn day_number(day: LegalDate) -> i64 {
-    let epoch = LegalDate::from_ymd(1970, 1, 1).expect("a day of the calendar");
-    i64::from(day.days_since(epoch))
-}
-
-/// The key of a reference in `subjects_by_key`.
-pub(super) fn subject_key(reference: &[u8; 32]) -> i64 {
-    let (first, _) = reference.split_at(8);
-    i64::from_be_bytes(first.try_into().expect("eight bytes"))
 }
 
 /// Writes a batch that starts where the rows end.
@@ -243,8 +207,11 @@ fn write_subjects(
 /// Subjects whose disclosure a batch erases. Digests have no index, which would cost each
 /// access more than all of its lists: the erasures of a batch share one pass over the rows.
 fn erase(connection: &Connection, batch: &[ReadEntry], read_from: u64) -> rusqlite::Result<()> {
-    let digests: Vec<String> =
-        batch.iter().flat_map(|e| &e.erased).map(|d| format!("\"{}\"", hex(&d.0))).collect();
+    let digests: Vec<String> = batch
+        .iter()
+        .flat_map(|e| &e.erased)
+        .map(|d| format!("\"{}\"", HEXLOWER.encode(&d.0)))
+        .collect();
     if digests.is_empty() || read_from == 0 {
         return Ok(());
     }
@@ -255,10 +222,6 @@ fn erase(connection: &Connection, batch: &[ReadEntry], read_from: u64) -> rusqli
         )?
         .execute(params![int(read_from), format!("[{}]", digests.join(","))])?;
     Ok(())
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn listed(ids: &BTreeSet<i64>) -> String {
