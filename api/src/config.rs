@@ -64,8 +64,8 @@ impl FileSettings {
             CliError::broken(
                 format!("{}: {}", path.display(), e.message()),
                 "settings are data, store, listen, judgements_per_minute, subjects_per_minute, \
-                 sign_ins_per_minute, subject_desk_key, public_url and the table oidc (issuer, client_id, \
-                 client_secret, scopes)",
+                 sign_ins_per_minute, subject_desk_key, public_url and the table oidc (issuer, \
+                 client_id, client_secret, scopes, acr_values)",
             )
         })
     }

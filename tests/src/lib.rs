@@ -2,6 +2,7 @@
 
 pub mod bodies;
 pub mod browser;
+pub mod chromium;
 pub mod data_source;
 pub mod eventstore;
 pub mod http;

@@ -88,7 +88,12 @@ impl Server {
 
     /// The same with other arguments than a data directory's.
     pub fn try_start_with(args: &[&str]) -> Result<Self, String> {
-        Self::try_start_in(&[], &[&["--listen", "127.0.0.1:0"], args].concat())
+        Self::try_start_on("127.0.0.1:0", args)
+    }
+
+    /// The same at an address.
+    pub fn try_start_on(address: &str, args: &[&str]) -> Result<Self, String> {
+        Self::try_start_in(&[], &[&["--listen", address], args].concat())
     }
 
     /// Starts `greffe serve` with these arguments, and no other, in this environment, which
@@ -117,6 +122,24 @@ impl Server {
                 Err(String::from_utf8_lossy(&output.stderr).into_owned())
             }
         }
+    }
+
+    /// Starts `greffe demo`, with the documented cases and people to choose from, in a new
+    /// directory.
+    pub fn demo(directory: &Path) -> Self {
+        let mut child = Command::new(program("greffe"))
+            .args(["demo", "--listen", "127.0.0.1:0"])
+            .args(["--data", directory.join("demo").to_str().expect("UTF-8")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let said = BufReader::new(child.stdout.take().expect("piped"));
+        let url = said.lines().map_while(Result::ok).find_map(|line| {
+            let line = line.trim();
+            line.starts_with("http://").then(|| line.trim_end_matches('/').to_owned())
+        });
+        Self { child, url: url.expect("the demonstration says where to open it") }
     }
 
     pub fn client(&self) -> Client {

@@ -330,3 +330,6 @@ signin-person-controller = The controller of the invented case
 signin-person-regulator = The authority
 signin-provider = Continue with the identity provider
 signin-title = Sign in
+leaving-go = Continue
+leaving-intro = You are being taken to the identity provider. If nothing happens:
+leaving-title = To the identity provider

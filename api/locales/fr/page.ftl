@@ -330,3 +330,6 @@ signin-person-controller = Le responsable de traitement du cas inventé
 signin-person-regulator = L’autorité
 signin-provider = Continuer avec le fournisseur d’identité
 signin-title = Se connecter
+leaving-go = Continuer
+leaving-intro = Vous êtes conduit vers le fournisseur d’identité. Si rien ne se passe :
+leaving-title = Vers le fournisseur d’identité

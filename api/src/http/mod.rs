@@ -159,6 +159,7 @@ fn page_routes() -> Router<Shared> {
     use pages::{home, me, problems, register as shown, signin};
     Router::new()
         .route("/", get(home::home))
+        .route("/favicon.ico", get(pages::icon))
         .route("/search", get(shown::search))
         .route("/register", get(shown::index))
         .route("/register/processings", get(shown::processings))
@@ -221,7 +222,7 @@ async fn around(State(app): State<Shared>, request: Request, next: Next) -> Resp
         let status = response.status();
         response = pages::problems::failure(frame.clone(), problem);
         *response.status_mut() = status;
-    } else if let Some(problem) = problem {
+    } else if let Some(problem) = &problem {
         app.counters.problem(problem.code);
         let document = serde_json::to_vec(&problem.document(lang))
             .expect("a problem document holds only texts and numbers");
@@ -234,12 +235,12 @@ async fn around(State(app): State<Shared>, request: Request, next: Next) -> Resp
         if problem.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some(seconds) = problem.retry_after_s {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
     }
     app.counters.response(response.status());
     let headers = response.headers_mut();
+    if let Some(seconds) = problem.and_then(|problem| problem.retry_after_s) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers

@@ -457,7 +457,7 @@ mod tests {
             .map(|path| path.replace("{*", "{"))
             // Pages are for people; the document is for programs.
             .filter(|path| {
-                let pages = ["/register", "/search", "/signin", "/signout", "/me"];
+                let pages = ["/register", "/search", "/signin", "/signout", "/me", "/favicon.ico"];
                 let within = |page: &str| {
                     path.strip_prefix(page)
                         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

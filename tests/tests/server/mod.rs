@@ -15,3 +15,4 @@ mod operations;
 mod regulator;
 mod rights;
 mod stores;
+mod walk;

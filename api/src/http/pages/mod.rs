@@ -53,6 +53,14 @@ pub static SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::from_str(&policy).expect("a policy of ASCII")
 });
 
+/// The mark of the site, which every browser asks for: without it each first page would log an
+/// error.
+pub async fn icon() -> impl IntoResponse {
+    const ICON: &str = include_str!("../../../assets/icon.svg");
+    let kept = "public, max-age=604800";
+    ([(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, kept)], ICON)
+}
+
 /// What every page needs to know of its reader.
 #[derive(Debug, Clone)]
 pub struct Frame {
