@@ -153,7 +153,7 @@ fn from_entry(
     let row = &read.row;
     let mut link = Link {
         position: row.position.0,
-        kind: frame.t(&format!("event-{}", row.event_type.as_str())).into_owned(),
+        kind: frame.t(&format!("chain-event-{}", row.event_type.as_str())).into_owned(),
         title: None,
         badge: None,
         days: String::new(),
