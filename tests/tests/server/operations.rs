@@ -269,6 +269,10 @@ fn environment_of_serve(base: &Path) -> BTreeSet<&'static str> {
         assert_eq!(standing(&server), expected, "{value}");
     }
 
+    seen.insert("GREFFE_SUBJECT_DESK_KEY");
+    let desk = ("GREFFE_SUBJECT_DESK_KEY", "nowhere/desk.pem");
+    refused_to_start(&[("GREFFE_DATA", text(&data)), desk], "nowhere/desk.pem");
+
     seen.insert("GREFFE_CONFIG");
     let settings = base.join("greffe.toml");
     let lines = format!("data = {:?}\nlisten = \"127.0.0.5:0\"\n", text(&data));
