@@ -57,7 +57,7 @@ const PAGES: &[Row] = &[
     ("/controller/demonstration-key.pem", "/controller/demonstration-key.pem", CONTROLLER),
     ("/controller/file/{kind}", "/controller/file/access.request", CONTROLLER),
     ("/controller/batch", "/controller/batch", CONTROLLER),
-    ("/controller/batch/report", "/controller/batch/report", [303, 403, 404, 403]),
+    ("/controller/batch/report", "/controller/batch/report", [303, 403, 303, 403]),
     ("/controller/batch/filing.json", "/controller/batch/filing.json", [303, 403, 404, 403]),
     ("/controller/templates/{file}", "/controller/templates/access.request.csv", CONTROLLER),
     ("/regulator", "/regulator", REGULATOR),
@@ -81,8 +81,9 @@ const FORMS: &[Row] = &[
     ("/controller/file/{kind}", "/controller/file/access.request", [303, 403, 403, 403]),
     ("/controller/judge", "/controller/judge", [303, 403, 403, 403]),
     ("/controller/draft.json", "/controller/draft.json", [303, 403, 403, 403]),
-    ("/controller/upload", "/controller/upload", [303, 403, 403, 403]),
-    ("/controller/batch", "/controller/batch", [303, 403, 403, 403]),
+    // These take files: another form than theirs is told so before its token is looked for.
+    ("/controller/upload", "/controller/upload", [303, 403, 400, 403]),
+    ("/controller/batch", "/controller/batch", [303, 403, 400, 403]),
 ];
 
 /// What the router routes outside the programs' interface: path, and methods.

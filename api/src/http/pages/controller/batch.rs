@@ -66,7 +66,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("identifiability", "NOMINATIVE"),
     ("period", "2026-01/2026-03"),
     ("basis.codes", "A6-1-E"),
-    ("subjects", "MHV5zDsVw4Ib6gxEK5sCqqbc8OmTdyrbxbVGDybL2ls"),
+    ("subjects", "qplbtP18J-AGAJoipzQcAlmpyOwBpAUhpZxu4lzjCsE"),
     ("channel", "portal"),
     ("site.id", "atelier-nord"),
     ("site.name", "Atelier nord"),
