@@ -6,7 +6,7 @@ export const PEOPLE = {
   // Born in a commune: its INSEE code, and the code of France.
   salariee: {
     label: 'Une salariée',
-    given_name: 'Camille Exemple',
+    given_name: 'Exemple Premier',
     family_name: 'Invention',
     gender: 'female',
     birthdate: '1980-02-29',
@@ -16,7 +16,7 @@ export const PEOPLE = {
   // Born abroad: no commune, and the code of the country.
   etranger: {
     label: 'Une personne née à l’étranger',
-    given_name: 'Dominique',
+    given_name: 'Deuxième',
     family_name: 'Invention',
     gender: 'male',
     birthdate: '1975-12-01',
@@ -25,7 +25,7 @@ export const PEOPLE = {
   },
   incomplete: {
     label: 'Une personne sans date de naissance',
-    given_name: 'Claude',
+    given_name: 'Troisième',
     family_name: 'Invention',
     gender: 'female',
     birthplace: '38185',
@@ -34,7 +34,7 @@ export const PEOPLE = {
   // FranceConnect writes so a day that the civil registry does not know.
   'sans-jour': {
     label: 'Une personne dont le jour de naissance n’est pas connu',
-    given_name: 'Alix',
+    given_name: 'Quatrième',
     family_name: 'Invention',
     gender: 'female',
     birthdate: '1950-00-00',
