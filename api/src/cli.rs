@@ -12,11 +12,13 @@ macro_rules! say {
 }
 
 mod ask;
+mod backup;
 mod check;
 mod demo;
 mod export;
 mod file;
 mod fsck;
+mod health;
 mod init;
 mod keygen;
 mod migrate;
@@ -32,8 +34,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use greffe_domain::encoding::base64url_decode;
 use greffe_domain::key::{SecretKey, simulated_party_key};
 use greffe_domain::refusal::Refusal;
+use greffe_infra::backup::BackupError;
+use greffe_infra::keystore::{Given, KeyStore};
 use greffe_infra::ledger::{Ledger, OpenError, Purpose};
 use greffe_infra::migrate::MigrateError;
 use greffe_infra::sequencer::SubmitError;
@@ -71,8 +76,14 @@ enum Command {
     Ask(Box<ask::Args>),
     /// Write a ledger as lines that greffe-verify checks.
     Export(export::Args),
+    /// Copy the embedded ledger elsewhere, checked, beside a running server.
+    Backup(backup::Args),
+    /// Make a data directory of a backup, and tell it what others saw of the ledger.
+    Restore(backup::RestoreArgs),
     /// Re-check every stored byte.
     Fsck(fsck::Args),
+    /// Ask a server on this machine whether it runs.
+    Health(health::Args),
     /// Rebuild the projections from the ledger.
     Rebuild(rebuild::Args),
     /// Copy a ledger to another store, byte for byte.
@@ -81,6 +92,9 @@ enum Command {
     RotateKey(rotate::Args),
 }
 
+const LEDGER_KEY_VARIABLE: &str = "GREFFE_LEDGER_KEY";
+const SUBJECT_SECRET_VARIABLE: &str = "GREFFE_SUBJECT_SECRET";
+
 /// Where a ledger is.
 #[derive(clap::Args, Clone)]
 pub struct Place {
@@ -88,9 +102,14 @@ pub struct Place {
     /// says otherwise.
     #[arg(long, env = "GREFFE_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Store: `sqlite:PATH`, or `postgres://USER@HOST,HOST/DATABASE`.
+    /// Store: `sqlite:PATH`, `postgres://USER@HOST,HOST/DATABASE`, or, in a build with the
+    /// feature `eventstore`, `esdb://HOST:PORT` or `kurrentdb://HOST:PORT`.
     #[arg(long, env = "GREFFE_STORE", value_name = "URL")]
     store: Option<String>,
+    /// Directory of the ledger's keys, if it is not the data directory. GREFFE_LEDGER_KEY
+    /// (PEM) and GREFFE_SUBJECT_SECRET (base64url) hand them over instead.
+    #[arg(long, env = "GREFFE_KEYS", value_name = "DIR")]
+    keys: Option<PathBuf>,
 }
 
 impl Place {
@@ -104,6 +123,10 @@ impl Place {
             (Some(data), None) => Ok((Some(data.clone()), Location::in_directory(data))),
             (data, Some(store)) => {
                 let location = parse_store(store)?;
+                let location = match data {
+                    Some(data) => location.beside(data),
+                    None => location,
+                };
                 let beside = || location.directory().map(Path::to_owned);
                 Ok((data.clone().or_else(beside), location))
             }
@@ -123,9 +146,40 @@ impl Place {
 
     pub async fn open(&self, purpose: Purpose) -> Result<(PathBuf, Ledger), CliError> {
         let (directory, location) = self.resolve()?;
-        let ledger = Ledger::open_at(&directory, &location, purpose).await?;
+        let keys = self.keys()?;
+        let ledger = Ledger::open_with_keys(&directory, &location, purpose, keys).await?;
         Ok((directory, ledger))
     }
+
+    /// Where the ledger's keys are: handed over, in a directory of their own, or beside it.
+    pub fn keys(&self) -> Result<KeyStore, CliError> {
+        let (directory, _) = self.resolve()?;
+        Ok(KeyStore::with(self.keys.clone().unwrap_or(directory), given_secrets()?))
+    }
+}
+
+/// Secrets in the environment. They are no flags: everybody on a machine sees those.
+fn given_secrets() -> Result<Given, CliError> {
+    let read = |name: &str| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
+    let wrong = |name, expected| {
+        CliError::broken(format!("{name} is not {expected}"), "correct it, or unset it")
+    };
+    let ledger_key =
+        match read(LEDGER_KEY_VARIABLE) {
+            None => None,
+            Some(pem) => Some(SecretKey::from_pem(&pem).ok_or_else(|| {
+                wrong(LEDGER_KEY_VARIABLE, "an Ed25519 private key in PKCS#8 PEM")
+            })?),
+        };
+    let subject_secret = match read(SUBJECT_SECRET_VARIABLE) {
+        None => None,
+        Some(text) => {
+            let bytes = base64url_decode(text.trim()).and_then(|bytes| bytes.try_into().ok());
+            let expected = "32 bytes in base64url without padding";
+            Some(bytes.ok_or_else(|| wrong(SUBJECT_SECRET_VARIABLE, expected))?)
+        }
+    };
+    Ok(Given { ledger_key, subject_secret })
 }
 
 /// Reads a store's URL.
@@ -134,7 +188,11 @@ pub fn parse_store(url: &str) -> Result<Location, CliError> {
         let engine = url.split_once(':').map_or(url, |(scheme, _)| scheme);
         CliError::broken(
             format!("this build has no store for `{engine}:`"),
-            "use sqlite:PATH or postgres://USER@HOST/DATABASE",
+            if Location::needs_event_store(url) {
+                "build it in: cargo build --release -p greffe --features eventstore"
+            } else {
+                "use sqlite:PATH or postgres://USER@HOST/DATABASE"
+            },
         )
     })
 }
@@ -263,6 +321,25 @@ impl From<MigrateError> for CliError {
     }
 }
 
+impl From<BackupError> for CliError {
+    fn from(error: BackupError) -> Self {
+        let what = Self::caused(&error);
+        match error {
+            BackupError::Fault(fault) => fault.into(),
+            BackupError::Opening(error) => error.into(),
+            BackupError::Unsound(_) => {
+                Self::no(what, "run `greffe fsck` on what was copied; use an earlier copy")
+            }
+            BackupError::NoReceipt { .. } => {
+                Self::no(what, "give receipts of this ledger, one a file; nothing was restored")
+            }
+            BackupError::Keys(_) => {
+                Self::no(what, "use an earlier copy; keep this one as evidence")
+            }
+        }
+    }
+}
+
 impl From<SubmitError> for CliError {
     fn from(error: SubmitError) -> Self {
         match error {
@@ -344,7 +421,10 @@ pub fn run() -> ExitCode {
             Command::Replay(args) => replay::run(args).await,
             Command::Ask(args) => ask::run(*args).await,
             Command::Export(args) => export::run(args).await,
+            Command::Backup(args) => backup::run(args).await,
+            Command::Restore(args) => backup::run_restore(args).await,
             Command::Fsck(args) => fsck::run(args).await,
+            Command::Health(args) => blocking(move || health::run(&args)).await,
             Command::Rebuild(args) => rebuild::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::RotateKey(args) => rotate::run(args).await,

@@ -48,6 +48,8 @@ pub struct FileSettings {
     pub judgements_per_minute: Option<u32>,
     pub subjects_per_minute: Option<u32>,
     pub sign_ins_per_minute: Option<u32>,
+    /// Private key of the subject desk, which files what citizens contest on the pages.
+    pub subject_desk_key: Option<PathBuf>,
     /// Where people reach this service, `https://…`; needed with `oidc`.
     pub public_url: Option<String>,
     /// Sign-in of people on pages.
@@ -62,8 +64,8 @@ impl FileSettings {
             CliError::broken(
                 format!("{}: {}", path.display(), e.message()),
                 "settings are data, store, listen, judgements_per_minute, subjects_per_minute, \
-                 sign_ins_per_minute, public_url and the table oidc (issuer, client_id, \
-                 client_secret, scopes)",
+                 sign_ins_per_minute, subject_desk_key, public_url and the table oidc (issuer, \
+                 client_id, client_secret, scopes, acr_values)",
             )
         })
     }

@@ -5,12 +5,13 @@
 
 use greffe_domain::subject::Pivot;
 use openidconnect::core::{
-    CoreAuthenticationFlow, CoreClient, CoreGenderClaim, CoreProviderMetadata,
+    CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreGenderClaim, CoreProviderMetadata,
 };
 use openidconnect::{
-    AdditionalClaims, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest,
-    HttpResponse, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
-    UserInfoClaims,
+    AdditionalClaims, AuthType, AuthenticationContextClass, AuthorizationCode, ClientId,
+    ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest,
+    HttpResponse, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
+    RequestTokenError, Scope, UserInfoClaims, UserInfoError,
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,17 +27,25 @@ pub struct Settings {
     /// Scopes asked for beside `openid`.
     #[serde(default = "default_scopes")]
     pub scopes: Vec<String>,
+    /// Levels of assurance asked for, any of which will do; FranceConnect wants one named.
+    /// Left empty, none is asked for and whatever the provider gives is taken.
+    #[serde(default)]
+    pub acr_values: Vec<String>,
 }
 
 fn default_scopes() -> Vec<String> {
-    ["given_name", "family_name", "gender", "birthdate", "birthplace"].map(str::to_owned).into()
+    ["given_name", "family_name", "gender", "birthdate", "birthplace", "birthcountry"]
+        .map(str::to_owned)
+        .into()
 }
 
-/// Claims beside the standard ones: the place of birth as FranceConnect gives it, and the
-/// party an agent acts for, as the provider vouches for it.
+/// Claims beside the standard ones: the place of birth as FranceConnect gives it (a commune's
+/// code, empty for who was born abroad, and the country's), and the party an agent acts for, as
+/// the provider vouches for it.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 struct OurClaims {
     birthplace: Option<String>,
+    birthcountry: Option<String>,
     greffe_party: Option<String>,
 }
 
@@ -65,6 +74,8 @@ pub enum SignInError {
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the identity provider gave no {0}")]
     ClaimMissing(&'static str),
+    #[error("the identity provider vouches for a lower level of assurance than was asked for")]
+    Assurance,
     #[error("the setting `{0}` is not a URL")]
     Setting(&'static str),
 }
@@ -80,9 +91,41 @@ fn provider_failed(error: impl std::error::Error + Send + Sync + 'static) -> Sig
     SignInError::Provider(Box::new(error))
 }
 
+/// An answer that says no is the provider's word on this sign-in; any other failure is its own.
+fn exchange_failed<RE, T>(error: RequestTokenError<RE, T>) -> SignInError
+where
+    RE: std::error::Error + Send + Sync + 'static,
+    T: openidconnect::ErrorResponse + Send + Sync + 'static,
+{
+    match error {
+        RequestTokenError::ServerResponse(_) => refused(error),
+        _ => provider_failed(error),
+    }
+}
+
+fn user_info_failed<RE>(error: UserInfoError<RE>) -> SignInError
+where
+    RE: std::error::Error + Send + Sync + 'static,
+{
+    match error {
+        UserInfoError::ClaimsVerification(_) => refused(error),
+        _ => provider_failed(error),
+    }
+}
+
 fn refused(error: impl std::error::Error + Send + Sync + 'static) -> SignInError {
     SignInError::Refused(Box::new(error))
 }
+
+/// Us, as the provider knows us.
+type Client = CoreClient<
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointMaybeSet,
+    EndpointMaybeSet,
+>;
 
 /// One request to the provider. No redirect is followed: it would be followed with secrets.
 fn send(request: HttpRequest) -> Result<HttpResponse, ureq::Error> {
@@ -110,53 +153,68 @@ impl Provider {
         Ok(Self { settings: settings.clone(), metadata, redirect })
     }
 
-    /// Where to send the browser, and what its return must match.
-    pub fn begin(&self) -> (String, Pending) {
-        let client = CoreClient::from_provider_metadata(
+    fn client(&self) -> Client {
+        // What a provider does not say is the standard's default, which is the header.
+        let methods = self.metadata.token_endpoint_auth_methods_supported();
+        let in_body = methods.is_some_and(|methods| {
+            methods.contains(&CoreClientAuthMethod::ClientSecretPost)
+                && !methods.contains(&CoreClientAuthMethod::ClientSecretBasic)
+        });
+        CoreClient::from_provider_metadata(
             self.metadata.clone(),
             ClientId::new(self.settings.client_id.clone()),
             self.settings.client_secret.clone().map(ClientSecret::new),
         )
-        .set_redirect_uri(self.redirect.clone());
+        .set_redirect_uri(self.redirect.clone())
+        .set_auth_type(if in_body { AuthType::RequestBody } else { AuthType::BasicAuth })
+    }
+
+    /// Where to send the browser, and what its return must match.
+    pub fn begin(&self) -> (String, Pending) {
+        let client = self.client();
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-        let (url, state, nonce) = client
+        let mut request = client
             .authorize_url(
                 CoreAuthenticationFlow::AuthorizationCode,
                 CsrfToken::new_random,
                 Nonce::new_random,
             )
             .add_scopes(self.settings.scopes.iter().cloned().map(Scope::new))
-            .set_pkce_challenge(challenge)
-            .url();
+            .set_pkce_challenge(challenge);
+        for level in &self.settings.acr_values {
+            let level = AuthenticationContextClass::new(level.clone());
+            request = request.add_auth_context_value(level);
+        }
+        let (url, state, nonce) = request.url();
         (url.to_string(), Pending { state: state.secret().clone(), nonce, verifier })
     }
 
     /// Exchanges the code, checks the identity token, and reads who it is.
     ///
-    /// Errors: `Provider`, `Refused`, `ClaimMissing`.
+    /// Errors: `Provider`, `Refused`, `Assurance`, `ClaimMissing`.
     pub fn finish(&self, code: String, pending: Pending) -> Result<Identity, SignInError> {
-        let client = CoreClient::from_provider_metadata(
-            self.metadata.clone(),
-            ClientId::new(self.settings.client_id.clone()),
-            self.settings.client_secret.clone().map(ClientSecret::new),
-        )
-        .set_redirect_uri(self.redirect.clone());
+        let client = self.client();
         let tokens = client
             .exchange_code(AuthorizationCode::new(code))
             .map_err(refused)?
             .set_pkce_verifier(pending.verifier)
             .request(&send)
-            .map_err(provider_failed)?;
+            .map_err(exchange_failed)?;
         let id_token = openidconnect::TokenResponse::id_token(&tokens)
             .ok_or(SignInError::ClaimMissing("id_token"))?;
         let claims =
             id_token.claims(&client.id_token_verifier(), &pending.nonce).map_err(refused)?;
+        let given = claims.auth_context_ref().map(|level| level.as_str());
+        let asked = &self.settings.acr_values;
+        if !asked.is_empty() && !asked.iter().any(|level| given == Some(level)) {
+            return Err(SignInError::Assurance);
+        }
         let access = openidconnect::OAuth2TokenResponse::access_token(&tokens).clone();
         let info: UserInfoClaims<OurClaims, CoreGenderClaim> = client
             .user_info(access, Some(claims.subject().clone()))
             .map_err(refused)?
             .request(&send)
-            .map_err(provider_failed)?;
+            .map_err(user_info_failed)?;
         if let Some(party) = &info.additional_claims().greffe_party {
             return Ok(Identity::Agent(party.clone()));
         }
@@ -169,7 +227,33 @@ impl Provider {
             given_names: name(given, "given_name")?,
             sex: name(info.gender().map(|g| g.to_string()), "gender")?,
             birthdate: name(info.birthdate().map(|b| b.to_string()), "birthdate")?,
-            birthplace: info.additional_claims().birthplace.clone().unwrap_or_default(),
+            birthplace: info.additional_claims().place_of_birth(),
         }))
+    }
+}
+
+impl OurClaims {
+    /// The code of the commune, or of the country for births abroad; empty where unknown.
+    fn place_of_birth(&self) -> String {
+        let given = |claim: &Option<String>| claim.clone().filter(|code| !code.trim().is_empty());
+        given(&self.birthplace).or_else(|| given(&self.birthcountry)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OurClaims;
+
+    #[test]
+    fn who_was_born_abroad_is_known_by_the_country() {
+        let claims = |birthplace: Option<&str>, birthcountry: Option<&str>| OurClaims {
+            birthplace: birthplace.map(str::to_owned),
+            birthcountry: birthcountry.map(str::to_owned),
+            ..OurClaims::default()
+        };
+        assert_eq!(claims(Some("75107"), Some("99100")).place_of_birth(), "75107");
+        assert_eq!(claims(Some(""), Some("99134")).place_of_birth(), "99134");
+        assert_eq!(claims(None, Some("99134")).place_of_birth(), "99134");
+        assert_eq!(claims(None, None).place_of_birth(), "");
     }
 }

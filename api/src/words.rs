@@ -70,13 +70,25 @@ type Bundle = FluentBundle<FluentResource>;
 static FR: LazyLock<Bundle> = LazyLock::new(|| {
     bundle(
         Lang::Fr,
-        &[include_str!("../locales/fr/page.ftl"), include_str!("../locales/fr/problems.ftl")],
+        &[
+            include_str!("../locales/fr/page.ftl"),
+            include_str!("../locales/fr/problems.ftl"),
+            include_str!("../locales/fr/me.ftl"),
+            include_str!("../locales/fr/regulator.ftl"),
+            include_str!("../locales/fr/controller.ftl"),
+        ],
     )
 });
 static EN: LazyLock<Bundle> = LazyLock::new(|| {
     bundle(
         Lang::En,
-        &[include_str!("../locales/en/page.ftl"), include_str!("../locales/en/problems.ftl")],
+        &[
+            include_str!("../locales/en/page.ftl"),
+            include_str!("../locales/en/problems.ftl"),
+            include_str!("../locales/en/me.ftl"),
+            include_str!("../locales/en/regulator.ftl"),
+            include_str!("../locales/en/controller.ftl"),
+        ],
     )
 });
 
@@ -226,6 +238,18 @@ mod tests {
     fn both_languages_have_the_same_texts() {
         let page = (include_str!("../locales/fr/page.ftl"), include_str!("../locales/en/page.ftl"));
         assert_eq!(ids(page.0), ids(page.1));
+        let me = (include_str!("../locales/fr/me.ftl"), include_str!("../locales/en/me.ftl"));
+        assert_eq!(ids(me.0), ids(me.1));
+        let regulator = (
+            include_str!("../locales/fr/regulator.ftl"),
+            include_str!("../locales/en/regulator.ftl"),
+        );
+        assert_eq!(ids(regulator.0), ids(regulator.1));
+        let controller = (
+            include_str!("../locales/fr/controller.ftl"),
+            include_str!("../locales/en/controller.ftl"),
+        );
+        assert_eq!(ids(controller.0), ids(controller.1));
         let problems = (
             include_str!("../locales/fr/problems.ftl"),
             include_str!("../locales/en/problems.ftl"),

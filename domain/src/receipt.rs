@@ -385,6 +385,17 @@ pub fn check(
     Ok(grant)
 }
 
+/// Where a receipt proves that an entry stands, and its link, whatever the entry says.
+///
+/// `receipt`: the JSON of one receipt, or an array of exactly one.
+pub fn entry_proven(receipt: &[u8], keys: &LedgerKeys) -> Result<(Position, Hash32), NoGrant> {
+    let value = only(parse(receipt)?)?;
+    let sealed = Sealed::read(&value)?;
+    let leaf = Leaf::parse(&sealed.leaf).map_err(|e| Unreadable(e.to_string()))?;
+    sealed.check(&leaf, keys)?;
+    Ok((leaf.position, sealed.link))
+}
+
 /// The grant that a receipt proves, whatever the day and whatever is asked.
 fn open(receipt: &[u8], keys: &LedgerKeys) -> Result<Grant, NoGrant> {
     let value = only(parse(receipt)?)?;

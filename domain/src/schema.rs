@@ -82,7 +82,8 @@ impl List {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// Its name in the published lists.
+    pub fn name(self) -> &'static str {
         match self {
             List::Purpose => Purpose::LIST,
             List::Category => Category::LIST,

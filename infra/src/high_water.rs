@@ -155,6 +155,22 @@ impl HighWater {
         self.state().at
     }
 
+    /// What a mark says that is only to be read: one saved from a lost directory.
+    ///
+    /// Errors: `Missing`, `OtherOrigin`, `Corrupt` when neither place can be read.
+    pub fn read(path: &Path, origin: &str) -> Result<Head, Fault> {
+        let attempted = "read the high-water mark";
+        let shown = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|e| Fault::io(e, attempted, &shown))?;
+        let further = bytes.chunks(SLOT).filter_map(slot).max_by_key(|mark| mark.head.size);
+        match further {
+            Some(mark) if mark.origin == origin => Ok(mark.head),
+            Some(mark) => Err(Fault::new(FaultKind::OtherOrigin, attempted, shown)
+                .because(format!("it is of `{}`", mark.origin))),
+            None => Err(Fault::new(FaultKind::Corrupt, attempted, shown)),
+        }
+    }
+
     /// Remembers a head, if it is further than the mark.
     pub fn raise(&self, head: Head) -> Result<(), Fault> {
         let mut state = self.state();

@@ -1,5 +1,5 @@
-//! The ledger's secrets on disk: files of mode 0600 in the data directory, beside the store
-//! and never in it.
+//! The ledger's secrets: files of mode 0600, in the data directory or one of their own,
+//! beside the store and never in it; or handed over by whoever starts the process.
 //!
 //! * `ledger-key.pem`: signs entries and heads (PKCS#8 PEM).
 //! * `ledger-key-next.pem`: while the key is being changed. It takes the other's place once
@@ -7,6 +7,11 @@
 //!   when the ledger asks for the key that it names ([`KeyStore::ledger_key`]).
 //! * `subject-secret`: 32 bytes; keys the references to persons. Lost, no reference can be
 //!   computed again; leaked, they can be guessed.
+//!
+//! This is the seam for a hardware module (`docs/operations.md`, "Keys"): all that it asks
+//! for is one [`SecretKey`] and one secret at start-up, which such a module unseals. A key
+//! that signs inside the module would be a [`SecretKey`] of another sort
+//! (`domain/src/key.rs`): entries and heads are signed through it and nothing else.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -20,6 +25,8 @@ use crate::store::{Fault, FaultKind};
 const LEDGER_KEY: &str = "ledger-key.pem";
 const NEXT_LEDGER_KEY: &str = "ledger-key-next.pem";
 const SUBJECT_SECRET: &str = "subject-secret";
+/// Of the registrar, if it was made here: it registers parties, and signs no entry.
+pub const REGISTRAR_KEY: &str = "registrar-key.pem";
 
 /// A fresh key.
 pub fn generate_key() -> Result<SecretKey, Fault> {
@@ -41,15 +48,51 @@ pub fn write_key(path: &Path, key: &SecretKey) -> Result<(), Fault> {
     write_private(path, key.to_pem().as_bytes(), "write the key")
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct KeyStore {
     directory: PathBuf,
+    given: Given,
+}
+
+/// Secrets that were handed over, and are in no file of ours.
+#[derive(Clone, Default)]
+pub struct Given {
+    pub ledger_key: Option<SecretKey>,
+    pub subject_secret: Option<[u8; 32]>,
 }
 
 impl KeyStore {
-    /// `directory`: the data directory, which exists.
+    /// `directory`: where the files are, which exists.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into() }
+        Self::with(directory, Given::default())
+    }
+
+    /// What is given is not looked for in the directory.
+    pub fn with(directory: impl Into<PathBuf>, given: Given) -> Self {
+        Self { directory: directory.into(), given }
+    }
+
+    /// Whether the ledger's key is a file here, which a rotation can replace.
+    pub fn holds_ledger_key(&self) -> bool {
+        self.given.ledger_key.is_none()
+    }
+
+    /// Copies the files that are here into another directory, where they are not yet, the
+    /// registrar's key with them; their names. Nothing that was handed over is written.
+    pub fn copy_to(&self, to: &Path) -> Result<Vec<&'static str>, Fault> {
+        let mut copied = Vec::new();
+        for name in [LEDGER_KEY, NEXT_LEDGER_KEY, SUBJECT_SECRET, REGISTRAR_KEY] {
+            let from = self.directory.join(name);
+            match fs::read(&from) {
+                Ok(bytes) => {
+                    write_private(&to.join(name), &bytes, "copy a key")?;
+                    copied.push(name);
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => return Err(Fault::io(e, "copy a key", shown(&from))),
+            }
+        }
+        Ok(copied)
     }
 
     /// Draws the ledger's first key. Errors: `AlreadyThere`.
@@ -75,14 +118,22 @@ impl KeyStore {
     ///
     /// Errors: `Missing` when neither file holds it.
     pub fn ledger_key(&self, kid: &str) -> Result<SecretKey, Fault> {
+        if let Some(key) = &self.given.ledger_key {
+            if key.public().kid() == kid {
+                return Ok(key.clone());
+            }
+            let given = key.public().kid();
+            return Err(Fault::new(FaultKind::Missing, "sign for the ledger", "the key given")
+                .because(format!("the ledger's key is {kid}, and {given} was given")));
+        }
         let path = self.directory.join(LEDGER_KEY);
-        let key = read_key(&path)?;
+        let key = read_secret_key(&path)?;
         if key.public().kid() == kid {
             return Ok(key);
         }
         let next = self.directory.join(NEXT_LEDGER_KEY);
         if next.exists() {
-            let key = read_key(&next)?;
+            let key = read_secret_key(&next)?;
             if key.public().kid() == kid {
                 fs::rename(&next, &path)
                     .and_then(|()| sync_directory(&self.directory))
@@ -108,7 +159,11 @@ impl KeyStore {
     }
 
     pub fn subject_secret(&self) -> Result<[u8; 32], Fault> {
+        if let Some(secret) = self.given.subject_secret {
+            return Ok(secret);
+        }
         let path = self.directory.join(SUBJECT_SECRET);
+        refuse_if_exposed(&path)?;
         let bytes =
             fs::read(&path).map_err(|e| Fault::io(e, "read the subject secret", shown(&path)))?;
         bytes.try_into().map_err(|_| {
@@ -116,6 +171,23 @@ impl KeyStore {
                 .because("it is not 32 bytes long")
         })
     }
+}
+
+/// The ledger's own key, from a file that not everybody reads.
+fn read_secret_key(path: &Path) -> Result<SecretKey, Fault> {
+    refuse_if_exposed(path)?;
+    read_key(path)
+}
+
+/// A secret that every user of the machine reads is none. A group may be let in: some
+/// systems hand files over that way.
+fn refuse_if_exposed(path: &Path) -> Result<(), Fault> {
+    use std::os::unix::fs::PermissionsExt;
+    let exposed = fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o007 != 0);
+    if exposed {
+        return Err(Fault::new(FaultKind::Exposed, "use a secret", shown(path)));
+    }
+    Ok(())
 }
 
 fn shown(path: &Path) -> String {
@@ -176,6 +248,34 @@ mod tests {
             let mode = file.metadata().expect("its mode").permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{:?}", file.path());
         }
+    }
+
+    #[test]
+    fn a_secret_that_everybody_reads_is_refused_and_one_given_needs_no_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().expect("a directory");
+        let keys = KeyStore::new(directory.path());
+        let key = keys.create_ledger_key().expect("a key");
+        let secret = keys.create_subject_secret().expect("a secret");
+        let kid = key.public().kid().to_owned();
+        for name in [LEDGER_KEY, SUBJECT_SECRET] {
+            let set = |mode| {
+                let file = directory.path().join(name);
+                fs::set_permissions(file, fs::Permissions::from_mode(mode)).expect("its mode");
+            };
+            let read = || keys.ledger_key(&kid).and_then(|_| keys.subject_secret());
+            set(0o604);
+            assert_eq!(read().expect_err("refused").kind(), FaultKind::Exposed, "{name}");
+            set(0o640);
+            assert_eq!(read().expect("a group may be let in"), secret);
+        }
+        let nowhere = directory.path().join("nowhere");
+        let given = Given { ledger_key: Some(key), subject_secret: Some(secret) };
+        let keys = KeyStore::with(nowhere, given);
+        assert_eq!(keys.ledger_key(&kid).expect("given").public().kid(), kid);
+        assert_eq!(keys.subject_secret().expect("given"), secret);
+        assert_eq!(keys.ledger_key("another").expect_err("not it").kind(), FaultKind::Missing);
+        assert_eq!(keys.copy_to(directory.path()).expect("nothing to copy"), [""; 0]);
     }
 
     #[test]

@@ -31,7 +31,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::clock::Clock;
 use crate::entropy::Nonces;
 use crate::high_water::{EXPORTED_FILE, HIGH_WATER_FILE, HighWater, Loss, Marked, Sync};
-use crate::keystore::{KeyStore, generate_key, write_key};
+use crate::keystore::{self, KeyStore, generate_key, write_key};
 use crate::receipt::Receipt;
 use crate::sequencer::{
     Job, Loaded, Published, PublishedHead, QUEUE, Sequencer, SubmitError, check_live_key, load,
@@ -44,7 +44,7 @@ use crate::store::{
 use crate::trust::{TRUST_FILE, Trust};
 
 /// File of the registrar's key, written by `create` when none is given.
-pub const REGISTRAR_KEY_FILE: &str = "registrar-key.pem";
+pub const REGISTRAR_KEY_FILE: &str = keystore::REGISTRAR_KEY;
 /// A text longer than this is read on a blocking thread: it would hold a core too long.
 const INLINE_BYTES: usize = 16 * 1024;
 
@@ -197,6 +197,11 @@ impl Ledger {
         }
         let lock = location.lock(directory)?;
         let store = location.create(&genesis.origin).await?;
+        // Before any key is drawn: a directory beside a ledger that is there stays as it was.
+        if store.head().await? != Head::empty() {
+            store.resign().await;
+            return Err(already_there().into());
+        }
         let keys = KeyStore::new(directory);
         let key = keys.create_ledger_key()?;
         let subject_secret = keys.create_subject_secret()?;
@@ -252,6 +257,16 @@ impl Ledger {
         location: &Location,
         purpose: Purpose,
     ) -> Result<Self, OpenError> {
+        Self::open_with_keys(directory, location, purpose, KeyStore::new(directory)).await
+    }
+
+    /// The same with keys that are elsewhere.
+    pub async fn open_with_keys(
+        directory: &Path,
+        location: &Location,
+        purpose: Purpose,
+        keys: KeyStore,
+    ) -> Result<Self, OpenError> {
         let lock = match purpose {
             Purpose::Read => None,
             // Its projections are its own, even beside an embedded store.
@@ -259,7 +274,6 @@ impl Ledger {
             _ => location.lock(directory)?,
         };
         let store = location.open(purpose).await?;
-        let keys = KeyStore::new(directory);
         let kid = current_kid(&*store).await?;
         let (key, subject_secret) = match purpose {
             Purpose::Serve | Purpose::Write => {
@@ -559,6 +573,13 @@ impl Ledger {
         let keys = self.inner.keys.as_ref().ok_or_else(|| {
             not_recorded(Fault::new(FaultKind::ReadOnly, "change the key", "a key kept elsewhere"))
         })?;
+        if !keys.holds_ledger_key() {
+            return Err(not_recorded(Fault::new(
+                FaultKind::ReadOnly,
+                "replace the key",
+                "a key that was handed over",
+            )));
+        }
         // One at a time: the next key has one file.
         let _rotating = self.inner.rotating.lock().await;
         // A rotation before this one may have landed without anyone being told.
@@ -571,6 +592,15 @@ impl Ledger {
         let mut receipts = answer.await.unwrap_or_else(|_| Err(gone()))?;
         // The entry is recorded; its key's file is put in place now or at the next start.
         keys.ledger_key(&kid).map_err(|fault| SubmitError::Unknown(Arc::new(fault)))?;
+        Ok(receipts.pop().expect("a rotation is one entry"))
+    }
+
+    /// The same with a key that whoever asks keeps, where no file here can be replaced.
+    pub async fn rotate_key_to(&self, key: SecretKey) -> Result<Receipt, SubmitError> {
+        let _rotating = self.inner.rotating.lock().await;
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Rotate { key: Box::new(key), reply })?;
+        let mut receipts = answer.await.unwrap_or_else(|_| Err(gone()))?;
         Ok(receipts.pop().expect("a rotation is one entry"))
     }
 
@@ -812,16 +842,16 @@ pub async fn open_ledger(
     };
     store.append(batch).await.map_err(|error| match error {
         AppendError::NotApplied(fault) | AppendError::Unknown(fault) => OpenError::Fault(fault),
-        AppendError::Conflict { .. } => OpenError::Fault(Fault::new(
-            FaultKind::AlreadyThere,
-            "open a new ledger",
-            "a store that holds one",
-        )),
+        AppendError::Conflict { .. } => OpenError::Fault(already_there()),
     })
 }
 
+fn already_there() -> Fault {
+    Fault::new(FaultKind::AlreadyThere, "open a new ledger", "a store that holds one")
+}
+
 /// Thumbprint of the key the ledger names last.
-async fn current_kid(store: &dyn Store) -> Result<String, OpenError> {
+pub(crate) async fn current_kid(store: &dyn Store) -> Result<String, OpenError> {
     let missing = || Fault::new(FaultKind::Missing, "find the ledger's key", "position 0");
     let rows = store.entries_of_types(&[StreamType::Ledger], Position(0), 10_000).await?;
     let last = rows.last().ok_or_else(missing)?;

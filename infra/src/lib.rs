@@ -4,6 +4,7 @@
 //! `domain` decides; this crate holds the bytes, the time and the files. No HTTP and no
 //! configuration here: those are `api`'s.
 
+pub mod backup;
 pub mod clock;
 mod commit;
 pub mod cqrs;

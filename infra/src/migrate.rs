@@ -129,7 +129,7 @@ async fn read_whole_filings(from: &dyn Store, at: Position) -> Result<Vec<EntryR
 
 /// Digests that entries of a batch erase: their values may have been copied by a run before
 /// the source erased them.
-fn erased_in(entries: &[EntryRow]) -> Result<Vec<Hash32>, MigrateError> {
+pub(crate) fn erased_in(entries: &[EntryRow]) -> Result<Vec<Hash32>, Fault> {
     let mut erased = HashSet::new();
     let subjects = entries.iter().filter(|e| {
         e.stream.kind == StreamType::Subject && e.event_type == EventType::SubjectErased

@@ -1,7 +1,10 @@
 //! Shared test support: ledgers in memory and on disk, signed filings, the real programs.
 
 pub mod bodies;
+pub mod browser;
+pub mod chromium;
 pub mod data_source;
+pub mod eventstore;
 pub mod http;
 pub mod ledger;
 pub mod node;

@@ -94,9 +94,25 @@ impl Server {
 
     /// The same with other arguments than a data directory's.
     pub fn try_start_with(args: &[&str]) -> Result<Self, String> {
+        Self::try_start_on("127.0.0.1:0", args)
+    }
+
+    /// The same at an address.
+    pub fn try_start_on(address: &str, args: &[&str]) -> Result<Self, String> {
+        Self::try_start_in(&[], &[&["--listen", address], args].concat())
+    }
+
+    /// Starts `greffe serve` with these arguments, and no other, in this environment, which
+    /// holds no setting but these.
+    pub fn try_start_in(environment: &[(&str, &str)], args: &[&str]) -> Result<Self, String> {
+        let ours =
+            std::env::vars_os().filter(|(name, _)| !name.to_string_lossy().starts_with("GREFFE_"));
         let mut child = Command::new(program("greffe"))
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .arg("serve")
             .args(args)
+            .env_clear()
+            .envs(ours)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -112,6 +128,24 @@ impl Server {
                 Err(String::from_utf8_lossy(&output.stderr).into_owned())
             }
         }
+    }
+
+    /// Starts `greffe demo`, with the documented cases and people to choose from, in a new
+    /// directory.
+    pub fn demo(directory: &Path) -> Self {
+        let mut child = Command::new(program("greffe"))
+            .args(["demo", "--listen", "127.0.0.1:0"])
+            .args(["--data", directory.join("demo").to_str().expect("UTF-8")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let said = BufReader::new(child.stdout.take().expect("piped"));
+        let url = said.lines().map_while(Result::ok).find_map(|line| {
+            let line = line.trim();
+            line.starts_with("http://").then(|| line.trim_end_matches('/').to_owned())
+        });
+        Self { child, url: url.expect("the demonstration says where to open it") }
     }
 
     pub fn client(&self) -> Client {
@@ -139,8 +173,13 @@ impl Server {
     }
 
     pub fn signal_terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// `-STOP`, `-CONT`, …
+    pub fn signal(&self, signal: &str) {
         let status = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
+            .args([signal, &self.child.id().to_string()])
             .status()
             .expect("kill runs");
         assert!(status.success());

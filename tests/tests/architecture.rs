@@ -28,9 +28,14 @@ use serde_json::{Value, json};
 
 /// Names of the packages that `package` is built with.
 fn dependencies(package: &str) -> BTreeSet<String> {
+    dependencies_with(package, &[])
+}
+
+fn dependencies_with(package: &str, features: &[&str]) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--offline", "--locked", "--edges", "normal,build", "--prefix", "none"])
         .args(["--package", package])
+        .args(features)
         .current_dir(path(".."))
         .output()
         .expect("cargo runs, it runs these tests");
@@ -69,6 +74,20 @@ fn the_core_and_the_verifier_depend_on_no_runtime_store_network_or_randomness() 
         ] {
             assert!(!found.contains(forbidden), "{package} depends on {forbidden}");
         }
+    }
+}
+
+#[test]
+fn the_event_stores_client_is_built_only_when_it_is_asked_for() {
+    let clients = ["kurrentdb", "eventstore", "tonic", "prost", "aws-lc-rs", "reqwest"];
+    for package in ["greffe", "greffe-infra"] {
+        let found = dependencies(package);
+        assert!(found.contains("rusqlite"), "the tree of {package} was read");
+        for client in clients {
+            assert!(!found.contains(client), "{package} depends on {client}");
+        }
+        let asked = dependencies_with(package, &["--features", "eventstore"]);
+        assert!(asked.contains("kurrentdb"), "{package} has the feature `eventstore`");
     }
 }
 

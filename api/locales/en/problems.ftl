@@ -90,3 +90,5 @@ problem-sign-in-refused = Sign-in refused
     .advice = Start over; if it is refused again, ask the identity provider.
 problem-sign-in-unavailable = Sign-in not possible now
     .advice = Try again in a few minutes.
+problem-no-subject-desk = No desk open here
+    .advice = Write to the controller: the page of the access offers a letter. A registered subject desk can also file for you.

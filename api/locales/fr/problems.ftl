@@ -90,3 +90,5 @@ problem-sign-in-refused = Connexion refusée
     .advice = Recommencer ; si le refus persiste, s’adresser au fournisseur d’identité.
 problem-sign-in-unavailable = Connexion impossible pour l’instant
     .advice = Réessayer dans quelques minutes.
+problem-no-subject-desk = Aucun guichet ouvert ici
+    .advice = Écrire au responsable du traitement : la page de l’accès propose une lettre. Le registre peut aussi être saisi par un guichet des personnes inscrit.

@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use greffe_infra::ledger::{Ledger, Purpose};
-use greffe_infra::store::Location;
+use greffe_infra::ledger::Purpose;
 use serde_json::Value;
 
 use super::serve::Local;
-use super::{CliError, Identity, blocking, parse_store};
+use super::{CliError, Identity, Place, blocking};
 use crate::client::{Client, encode};
 
 #[derive(clap::Args)]
@@ -136,11 +135,9 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     let (ledger, local) = match &common.data {
         None => (None, None),
         Some(directory) => {
-            let location = match &common.store {
-                Some(store) => parse_store(store)?,
-                None => Location::in_directory(directory),
-            };
-            let ledger = Ledger::open_at(directory, &location, Purpose::Write).await?;
+            let place =
+                Place { data: Some(directory.clone()), store: common.store.clone(), keys: None };
+            let (_, ledger) = place.open(Purpose::Write).await?;
             let local = Local::start(ledger.clone(), directory).await?;
             (Some(ledger), Some(local))
         }

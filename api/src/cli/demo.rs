@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use greffe_domain::key::simulated_party_key;
 use greffe_domain::rules::CURRENT;
+use greffe_infra::keystore::write_key;
 use greffe_infra::ledger::Ledger;
 
 use super::CliError;
@@ -12,6 +14,7 @@ use super::serve::{Local, bind, default_address, told_to_stop};
 use crate::affairs::{self, Answer};
 use crate::client::Client;
 use crate::config::Limits;
+use crate::http::desk::Desk;
 use crate::http::pages::signin::SignIn;
 use crate::http::tokens::Bearer;
 use crate::http::{App, queries, router};
@@ -45,6 +48,13 @@ cases!(
     "annulment.ndjson",
 );
 
+/// After the documented cases: the desk through which the demonstration's citizen contests.
+const DESK: &str = r#"{"clock":"2026-03-02T09:00:00Z"}
+{"party":"guichet-demo","name":"Guichet des personnes (démonstration)","roles":["subject-desk"]}"#;
+const DESK_PARTY: &str = "guichet-demo";
+/// Its key, in the demonstration's directory.
+const DESK_KEY: &str = "subject-desk-key.pem";
+
 /// The party whose bearer token is printed.
 const READER: &str = "cnil";
 
@@ -70,7 +80,9 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         true => SignIn::demonstration(),
         false => SignIn::default(),
     };
-    let app = App::open(ledger.clone(), &args.data, Limits::default(), sign_in).await?;
+    let desk_key = args.data.join(DESK_KEY);
+    let desk = desk_key.exists().then(|| Desk::open(&desk_key)).transpose()?;
+    let app = App::open(ledger.clone(), &args.data, Limits::default(), sign_in, desk).await?;
     introduce(&app, &format!("http://{address}")).await?;
     let routes = router(app).into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, routes).with_graceful_shutdown(told_to_stop()).await;
@@ -105,6 +117,7 @@ async fn load(directory: &Path) -> Result<Ledger, CliError> {
     for (name, text) in CASES {
         cases.push(Case::read(name, text)?);
     }
+    cases.push(Case::read("desk.ndjson", DESK)?);
     let ledger = open_simulated(&staging, ORIGIN, &cases).await?;
     let server = Local::start(ledger.clone(), &staging).await?;
     let played = play(Client::new(&server.url()), cases).await;
@@ -113,6 +126,7 @@ async fn load(directory: &Path) -> Result<Ledger, CliError> {
     ledger.shutdown().await;
     drop(ledger);
     let report = played?;
+    write_key(&staging.join(DESK_KEY), &simulated_party_key(DESK_PARTY))?;
     if directory.exists() {
         std::fs::remove_dir(directory).map_err(moved)?;
     }

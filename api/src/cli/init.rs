@@ -45,7 +45,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         opened_at: None,
     };
     let mut location = match &args.store {
-        Some(store) => parse_store(store)?,
+        Some(store) => parse_store(store)?.beside(&args.data),
         None => Location::in_directory(&args.data),
     };
     if let Location::Postgres { service, .. } = &mut location {

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::{CliError, Place};
 use crate::config::{FileSettings, Limits};
+use crate::http::desk::Desk;
 use crate::http::pages::signin::SignIn;
 use crate::http::tokens::Bearer;
 use crate::http::{App, Shared, router};
@@ -20,7 +21,7 @@ pub struct Args {
     #[command(flatten)]
     place: Place,
     /// Only follow what another server writes, and never take its place.
-    #[arg(long, env = "GREFFE_FOLLOW")]
+    #[arg(long, env = "GREFFE_FOLLOW", value_parser = clap::builder::BoolishValueParser::new())]
     follow: bool,
     /// Address to listen on.
     #[arg(long, env = "GREFFE_LISTEN", value_name = "ADDR")]
@@ -28,6 +29,10 @@ pub struct Args {
     /// Settings (TOML); flags and the environment win over it.
     #[arg(long, env = "GREFFE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Private key (PKCS#8 PEM) of the subject desk, which files what citizens contest on
+    /// the pages.
+    #[arg(long, env = "GREFFE_SUBJECT_DESK_KEY", value_name = "FILE")]
+    subject_desk_key: Option<PathBuf>,
 }
 
 /// Where a server listens when nobody says.
@@ -43,6 +48,8 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     let mut place = args.place;
     place.data = place.data.or_else(|| settings.data.clone());
     place.store = place.store.or_else(|| settings.store.clone());
+    let desk_key = args.subject_desk_key.or_else(|| settings.subject_desk_key.clone());
+    let desk = desk_key.as_deref().map(Desk::open).transpose()?;
     let listen = args.listen.or(settings.listen).unwrap_or_else(default_address);
     let purpose = if args.follow { Purpose::Follow } else { Purpose::Serve };
     let (directory, ledger) = place.open(purpose).await?;
@@ -55,8 +62,17 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         Standing::Follows => eprintln!("following: another server writes, or may"),
         Standing::Writes | Standing::Stopped => {}
     }
+    if let Some(desk) = &desk
+        && ledger.with_register(|register| desk.party(register).is_none())
+    {
+        eprintln!(
+            "the subject desk's key {} is not a live key of a party with the role subject-desk: citizens cannot contest on the pages\nregister the party, or enrol the key",
+            desk.kid()
+        );
+    }
     say!("{} ({} entries) on http://{at}", ledger.origin(), ledger.size());
-    serve_until_told(ledger, &directory, listener, settings.limits(), settings.sign_in()?).await
+    let (limits, sign_in) = (settings.limits(), settings.sign_in()?);
+    serve_until_told(ledger, &directory, listener, limits, sign_in, desk).await
 }
 
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
@@ -75,8 +91,9 @@ pub async fn serve_until_told(
     listener: TcpListener,
     limits: Limits,
     sign_in: SignIn,
+    desk: Option<Desk>,
 ) -> Result<(), CliError> {
-    let app = App::open(ledger.clone(), directory, limits, sign_in).await?;
+    let app = App::open(ledger.clone(), directory, limits, sign_in, desk).await?;
     let routes = router(app).into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, routes).with_graceful_shutdown(told_to_stop()).await;
     // Requests in flight have their answers; now what waits for the disk.
@@ -116,7 +133,8 @@ impl Local {
         let address = listener.local_addr().map_err(|e| {
             CliError::broken(format!("cannot listen on the loopback: {e}"), "try again")
         })?;
-        let app = App::open(ledger, directory, Limits::unlimited(), SignIn::default()).await?;
+        let app =
+            App::open(ledger, directory, Limits::unlimited(), SignIn::default(), None).await?;
         let (stop, stopped) = oneshot::channel();
         let routes = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let task = tokio::spawn(async move {

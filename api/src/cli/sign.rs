@@ -8,7 +8,7 @@ use greffe_infra::clock::Clock;
 use greffe_infra::entropy;
 
 use super::{CliError, read_file, read_key};
-use crate::sign::{Draft, Stamp};
+use crate::sign::{Draft, Stamp, salts};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -50,16 +50,7 @@ pub fn sign_file(
         Some(jti) => jti,
         None => base64url(&entropy::draw::<16>()?),
     };
-    // One draw of the system's randomness seeds every salt of the filing.
-    let seed: [u8; 32] = entropy::draw()?;
-    let mut counter = 0u64;
-    let mut salts = || {
-        counter += 1;
-        let hash = blake3::keyed_hash(&seed, &counter.to_le_bytes());
-        let mut salt = [0; 16];
-        salt.copy_from_slice(&hash.as_bytes()[..16]);
-        salt
-    };
+    let mut salts = salts(entropy::draw()?);
     let iat = iat.unwrap_or_else(|| Clock::System.now().unix_seconds());
     Ok(draft.sign(&Stamp { aud, iat, jti: &jti }, &mut salts, key))
 }

@@ -12,7 +12,7 @@ use greffe_domain::seal::TreeSize;
 use greffe_domain::subject::SubjectRef;
 use greffe_domain::verdict::{Outcome, Verdict};
 use greffe_domain::vocabulary::{Category, LegalBasis, Purpose, Role, RuleCode};
-use greffe_infra::projection::AccessFilter;
+use greffe_infra::projection::{AccessFilter, Order};
 use serde_json::{Value, json};
 
 use super::authz::{Reach, Reader, Route, admit};
@@ -26,8 +26,11 @@ use crate::words::Lang;
 pub const PARAMS: &[&str] = &[
     "subject",
     "party",
+    "recipient",
+    "discloser",
     "site",
     "processing",
+    "experiment",
     "purpose",
     "category",
     "basis",
@@ -76,8 +79,11 @@ pub async fn list(
     let filter = AccessFilter {
         subject,
         party: text("party"),
+        recipient: text("recipient"),
+        discloser: text("discloser"),
         site: text("site"),
         processing: text("processing"),
+        experiment: text("experiment"),
         purpose: code(&params, "purpose", Purpose::parse)?,
         category: code(&params, "category", Category::parse)?,
         basis: code(&params, "basis", LegalBasis::parse)?,
@@ -88,7 +94,9 @@ pub async fn list(
         // As of a day: without those that certainly came after it.
         to: [params.date("to")?, params.date("as_of")?].into_iter().flatten().min(),
         known_at: Some(TreeSize(size)),
+        groups_only: false,
         visible_to: reader.sees_only(reach),
+        order: Order::OldestFirst,
         cursor: params.number("cursor")?,
         limit: params.limit()?,
     };
@@ -137,7 +145,7 @@ pub fn at_json(at: &At) -> Value {
     json!({"text": at.text, "earliest": at.interval.earliest, "latest": at.interval.latest})
 }
 
-fn row(recorded: &Recorded<'_>, now: &Verdict, changed_by: &[u64], view: View<'_>) -> Value {
+pub fn row(recorded: &Recorded<'_>, now: &Verdict, changed_by: &[u64], view: View<'_>) -> Value {
     let access = recorded.access;
     let mut recipient = json!({"party": access.recipient.party, "role": access.recipient.role});
     if let Some(site) = &access.recipient.site {
@@ -266,7 +274,7 @@ fn concealed(value: &Concealed<String>) -> Value {
 
 /// For each cell of direct cost: the interval of the indirect and of the total, by the range
 /// the experiment announced. Cents; rounded outwards.
-fn costs(recorded: &Recorded<'_>, register: &Register, size: u64) -> Vec<Value> {
+pub fn costs(recorded: &Recorded<'_>, register: &Register, size: u64) -> Vec<Value> {
     let access = recorded.access;
     let view = register.view(size);
     let range = access
@@ -309,7 +317,7 @@ fn costs(recorded: &Recorded<'_>, register: &Register, size: u64) -> Vec<Value> 
 }
 
 /// The entries both verdicts rest on, with what is filed about the access itself.
-fn entries(
+pub fn entries(
     recorded: &Recorded<'_>,
     now: &Verdict,
     changed_by: &[u64],

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use greffe_domain::body::Body;
 use greffe_domain::kind::{EventType, StreamType};
-use greffe_infra::projection::AuditFilter;
+use greffe_infra::projection::{AuditFilter, Order};
 use serde_json::{Value, json};
 
 use super::accesses::at_json;
@@ -45,6 +45,7 @@ pub async fn list(
         to: params.instant("to", true)?,
         q: params.text("q").map(str::to_owned),
         visible_to: reader.sees_only(reach),
+        order: Order::OldestFirst,
         cursor: params.number("cursor")?,
         limit: params.limit()?,
     };

@@ -43,12 +43,19 @@ pub async fn live() -> Json<Value> {
     Json(json!({"live": true}))
 }
 
+/// Whether this server is of use, and what that rests on.
+struct Readiness {
+    ready: bool,
+    reachable: bool,
+    verified: bool,
+    standing: Standing,
+}
+
 /// Ready: the store answers, and the head verifies under the key the register names. A
 /// server that follows is ready; one whose store lost entries is not. What it says of a
 /// follower that was given no key is that the head is not verified here.
-pub async fn ready(State(app): State<Shared>) -> Response {
-    let known = app.ledger.known_head();
-    let size = known.head.size.0;
+async fn readiness(app: &Shared) -> Readiness {
+    let size = app.ledger.known_head().head.size.0;
     let reachable = app.ledger.store().head().await.is_ok();
     let verified = app.ledger.head().is_ok_and(|head| {
         app.ledger.with_register(|register| {
@@ -57,8 +64,14 @@ pub async fn ready(State(app): State<Shared>) -> Response {
         })
     });
     let standing = app.ledger.standing();
-    let lag = app.projections.lag(&app.ledger);
     let ready = reachable && (verified || standing == Standing::Follows);
+    Readiness { ready, reachable, verified, standing }
+}
+
+pub async fn ready(State(app): State<Shared>) -> Response {
+    let known = app.ledger.known_head();
+    let Readiness { ready, reachable, verified, standing } = readiness(&app).await;
+    let lag = app.projections.lag(&app.ledger);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut answer = json!({
         "ready": ready,
@@ -66,7 +79,7 @@ pub async fn ready(State(app): State<Shared>) -> Response {
         "head_verified": verified,
         "read_only": known.read_only,
         "standing": standing_name(standing),
-        "size": size,
+        "size": known.head.size.0,
         "lag": lag,
         "store_lag": app.ledger.lag(),
     });
@@ -96,6 +109,19 @@ pub async fn metrics(State(app): State<Shared>) -> Response {
         }
     };
     let head = app.ledger.known_head();
+    let Readiness { ready, reachable, .. } = readiness(&app).await;
+    family(
+        "greffe_ready",
+        "gauge",
+        "1 when /readyz answers 200.",
+        &[(String::new(), u64::from(ready))],
+    );
+    family(
+        "greffe_store_reachable",
+        "gauge",
+        "1 when the store answers.",
+        &[(String::new(), u64::from(reachable))],
+    );
     family(
         "greffe_ledger_size",
         "gauge",

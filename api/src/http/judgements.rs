@@ -23,7 +23,7 @@ use super::authz::{Reach, Reader, Route, admit};
 use super::problem::Problem;
 use super::{Json, Known, Language, Shared};
 use crate::sign::hypothetical_access;
-use crate::words::word;
+use crate::words::{Lang, word};
 
 /// How often each party asked within the minute.
 #[derive(Debug, Clone, Default)]
@@ -61,9 +61,26 @@ pub async fn create(
     Language(lang): Language,
     Json(question): Json,
 ) -> Result<axum::Json<Value>, Problem> {
-    let reach = admit(Route::Judgements, &reader)?;
+    admit(Route::Judgements, &reader)?;
+    take(&app, &reader, 1)?;
+    answer(&app, &reader, lang, &question).await.map(axum::Json)
+}
+
+/// Counts `n` dry runs of this reader's within the minute.
+pub fn take(app: &Shared, reader: &Reader, n: u32) -> Result<(), Problem> {
     let party = reader.party().unwrap_or_default();
-    app.quotas.take("judgements", party, 1, app.limits.judgements_per_minute)?;
+    app.quotas.take("judgements", party, n, app.limits.judgements_per_minute)
+}
+
+/// What the route answers, uncounted: also asked by the pages of whoever is signed in.
+pub async fn answer(
+    app: &Shared,
+    reader: &Reader,
+    lang: Lang,
+    question: &Value,
+) -> Result<Value, Problem> {
+    let reach = admit(Route::Judgements, reader)?;
+    let party = reader.party().unwrap_or_default();
     let members = question.as_object().ok_or_else(|| shape(""))?;
     const MEMBERS: [&str; 4] = ["kind", "at", "known_at", "body"];
     if let Some(name) = members.keys().find(|k| !MEMBERS.contains(&k.as_str())) {
@@ -94,14 +111,14 @@ pub async fn create(
     };
     let known = match known {
         None => None,
-        Some(known) => Some(known.size(&app).await?),
+        Some(known) => Some(known.size(app).await?),
     };
     let size = known.unwrap_or_else(|| app.ledger.size().0);
     let body = members.get("body").ok_or_else(|| shape("/body"))?;
     let kind = members.get("kind").and_then(Value::as_str).ok_or_else(|| shape("/kind"))?;
     let kind = match Kind::parse(kind) {
         Some(kind @ (Kind::AccessRequest | Kind::AccessReport)) => kind,
-        Some(Kind::GeneraliseDecide) => return generalisation(&app, body, &at, size, lang),
+        Some(Kind::GeneraliseDecide) => return generalisation(app, body, &at, size, lang),
         _ => {
             return Err(Refusal::at(
                 "/kind",
@@ -152,7 +169,7 @@ pub async fn create(
     answer["reasons"] = reasons(&[&verdict], lang);
     answer["event"] = json!(event);
     answer["notice"] = word(lang, "home-finding-not-ruling").into();
-    Ok(axum::Json(answer))
+    Ok(answer)
 }
 
 /// The first answer that is none of who may file; else why the asker itself may not.
@@ -184,8 +201,8 @@ fn generalisation(
     body: &Value,
     at: &At,
     size: u64,
-    lang: crate::words::Lang,
-) -> Result<axum::Json<Value>, Problem> {
+    lang: Lang,
+) -> Result<Value, Problem> {
     let about = &body["about"];
     let kind = serde_json::from_value::<StreamType>(about["type"].clone())
         .ok()
@@ -214,5 +231,5 @@ fn generalisation(
             words.insert(code.to_owned(), reason.into());
         }
     }
-    Ok(axum::Json(json!({"findings": found, "judged_at": size, "reasons": words})))
+    Ok(json!({"findings": found, "judged_at": size, "reasons": words}))
 }

@@ -7,12 +7,14 @@
 mod accesses;
 mod audit;
 pub mod authz;
+pub mod desk;
 mod entries;
 mod extract;
 mod filings;
 mod findings;
 mod health;
 mod judgements;
+mod me;
 mod openapi;
 pub mod pages;
 pub mod problem;
@@ -62,6 +64,10 @@ pub struct App {
     /// People signed in on pages.
     pub sessions: session::Sessions,
     pub sign_in: SignIn,
+    /// Files what citizens contest. `None`: they are told where to turn instead.
+    pub desk: Option<desk::Desk>,
+    /// Batches that wait for a signature.
+    pub drafts: pages::controller::batch::Drafts,
     /// Follows the ledger; ends with the app.
     follower: JoinHandle<()>,
 }
@@ -75,6 +81,7 @@ impl App {
         directory: &Path,
         limits: Limits,
         sign_in: SignIn,
+        desk: Option<desk::Desk>,
     ) -> Result<Shared, Fault> {
         let projections = Arc::new(Projections::open(&directory.join(PROJECTIONS_FILE))?);
         let follower = tokio::spawn(Arc::clone(&projections).run(ledger.clone()));
@@ -88,6 +95,8 @@ impl App {
             limits,
             sessions: session::Sessions::new()?,
             sign_in,
+            desk,
+            drafts: Default::default(),
             follower,
         }))
     }
@@ -110,6 +119,8 @@ impl Drop for App {
 pub fn router(app: Shared) -> Router {
     Router::new()
         .merge(page_routes())
+        .merge(pages::regulator::routes())
+        .merge(pages::controller::routes())
         .route("/openapi.json", get(openapi::document))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
@@ -131,6 +142,7 @@ pub fn router(app: Shared) -> Router {
         .route("/v1/parties/{*id}", get(register::party))
         .route("/v1/accesses", get(accesses::list))
         .route("/v1/accesses/{position}", get(accesses::one))
+        .route("/v1/me/accesses", get(me::accesses))
         .route("/v1/findings", get(findings::list))
         .route("/v1/audit", get(audit::list))
         .route("/v1/stats", get(stats::all))
@@ -144,9 +156,10 @@ pub fn router(app: Shared) -> Router {
 
 /// The pages people open.
 fn page_routes() -> Router<Shared> {
-    use pages::{home, problems, register as shown, signin};
+    use pages::{home, me, problems, register as shown, signin};
     Router::new()
         .route("/", get(home::home))
+        .route("/favicon.ico", get(pages::icon))
         .route("/search", get(shown::search))
         .route("/register", get(shown::index))
         .route("/register/processings", get(shown::processings))
@@ -160,6 +173,13 @@ fn page_routes() -> Router<Shared> {
         .route("/signin", get(signin::page).post(signin::begin))
         .route("/signin/callback", get(signin::callback))
         .route("/signout", post(signin::end))
+        .route("/me", get(me::history))
+        .route("/me/extract.ndjson", get(me::extract))
+        .route("/me/accesses/{position}", get(me::access))
+        .route("/me/accesses/{position}/contest", post(me::contest))
+        .route("/me/accesses/{position}/receipt.json", get(me::receipt))
+        .route("/me/accesses/{position}/letter", get(me::letter))
+        .route("/me/accesses/{position}/letter.txt", get(me::letter_text))
         .route("/problems", get(problems::all))
         .route("/problems/{code}", get(problems::one))
 }
@@ -202,7 +222,7 @@ async fn around(State(app): State<Shared>, request: Request, next: Next) -> Resp
         let status = response.status();
         response = pages::problems::failure(frame.clone(), problem);
         *response.status_mut() = status;
-    } else if let Some(problem) = problem {
+    } else if let Some(problem) = &problem {
         app.counters.problem(problem.code);
         let document = serde_json::to_vec(&problem.document(lang))
             .expect("a problem document holds only texts and numbers");
@@ -215,12 +235,12 @@ async fn around(State(app): State<Shared>, request: Request, next: Next) -> Resp
         if problem.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some(seconds) = problem.retry_after_s {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
     }
     app.counters.response(response.status());
     let headers = response.headers_mut();
+    if let Some(seconds) = problem.and_then(|problem| problem.retry_after_s) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers

@@ -5,7 +5,7 @@
 use axum::Json;
 use serde_json::{Map, Value, json};
 
-use super::{accesses, audit, findings};
+use super::{accesses, audit, findings, me, session};
 
 /// One operation.
 struct Operation {
@@ -121,6 +121,13 @@ const OPERATIONS: &[Operation] = &[
         "Access",
     ),
     get(
+        "/v1/me/accesses",
+        "The signed-in citizen's own history, or with site= what was shown about that workplace",
+        false,
+        me::PARAMS,
+        "Accesses",
+    ),
+    get(
         "/v1/findings",
         "What rules found, one line each: what stands, what changed and what was taken away",
         true,
@@ -166,7 +173,10 @@ fn build() -> Value {
         },
         "paths": paths,
         "components": {
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": session::COOKIE},
+            },
             "parameters": parameters(),
             "schemas": schemas(),
             "responses": {"Problem": {
@@ -227,7 +237,11 @@ fn describe(operation: &Operation) -> Value {
         }
         described["requestBody"] = json!({"required": true, "content": content});
     }
-    described["security"] = if operation.token { json!([{"bearer": []}]) } else { json!([]) };
+    described["security"] = match (operation.token, operation.path.starts_with("/v1/me/")) {
+        (true, _) => json!([{"bearer": []}]),
+        (false, true) => json!([{"session": []}]),
+        (false, false) => json!([]),
+    };
     described
 }
 
@@ -259,6 +273,9 @@ fn parameters() -> Value {
     );
     add("subject", "A subject reference (regulator, subject desk)", text());
     add("party", "Recipient, discloser or author", text());
+    add("recipient", "Party that received", text());
+    add("discloser", "Party that disclosed: as filed, or the controller as known then", text());
+    add("experiment", "Id of an experiment", text());
     add("site", "Id or SIRET of the recipient's site", text());
     add("processing", "Id of a processing", text());
     add("purpose", "Purpose code", text());
@@ -440,8 +457,12 @@ mod tests {
             .map(|path| path.replace("{*", "{"))
             // Pages are for people; the document is for programs.
             .filter(|path| {
-                let pages = ["/register", "/search", "/signin", "/signout"];
-                !pages.iter().any(|page| path.starts_with(page))
+                let pages = ["/register", "/search", "/signin", "/signout", "/me", "/favicon.ico"];
+                let within = |page: &str| {
+                    path.strip_prefix(page)
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                };
+                !pages.iter().any(|page| within(page))
             })
             .collect();
         assert!(routes.len() > 20);

@@ -37,6 +37,7 @@ pub const OWN_CODES: &[&str] = &[
     "form-expired",
     "sign-in-refused",
     "sign-in-unavailable",
+    "no-subject-desk",
 ];
 
 /// Every code that has a page.
@@ -124,8 +125,8 @@ impl Problem {
             ..Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too-many-requests",
-                "trop de demandes de cette partie en une minute ; attendre un peu",
-                "too many requests by this party within a minute; wait a little",
+                "trop de demandes en une minute ; attendre un peu",
+                "too many requests within a minute; wait a little",
             )
         }
     }

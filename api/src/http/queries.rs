@@ -17,7 +17,7 @@ use greffe_domain::sdjwt::Disclosure;
 use greffe_domain::seal::{Leaf, Position};
 use greffe_domain::verdict::Verdict;
 use greffe_infra::projection::{
-    AccessFilter, AuditFilter, FindingFilter, FindingRow, Now, Page, Stats,
+    AccessFilter, AuditFilter, FindingFilter, FindingRow, Now, Own, Page, Stats,
 };
 use greffe_infra::store::{EntryRow, Fault, FaultKind};
 
@@ -146,7 +146,7 @@ pub fn stored(recorded: &Recorded<'_>, now: Now) -> (Verdict, Vec<u64>) {
 const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// Lets a filer read what it filed. Past the wait the lists are late, which `/readyz` says.
-async fn caught_up(app: &App) {
+pub async fn caught_up(app: &App) {
     let _ = tokio::time::timeout(CATCH_UP, app.projections.wait_for(app.ledger.size())).await;
 }
 
@@ -180,6 +180,19 @@ pub async fn audit(app: &App, filter: AuditFilter) -> Result<Found, Fault> {
     let page = app.projections.audit(filter).await?;
     let positions: Vec<u64> = page.items.iter().map(|row| row.position).collect();
     Ok((read_all(app, &positions).await?, page.next))
+}
+
+/// A party's own entries, the newest first.
+pub async fn newest_of(
+    app: &App,
+    party: String,
+    own: Own,
+    cursor: Option<u64>,
+    limit: usize,
+) -> Result<Found, Fault> {
+    caught_up(app).await;
+    let page = app.projections.newest_of(party, own, cursor, limit).await?;
+    Ok((read_all(app, &page.items).await?, page.next))
 }
 
 pub async fn stats(app: &App) -> Result<Stats, Fault> {

@@ -103,6 +103,38 @@ CREATE TABLE findings (
 CREATE INDEX findings_changed ON findings (ifnull(until, since))
     WHERE ifnull(until, since) > position;
 
+-- Accesses whose answer a later entry changed.
+CREATE INDEX accesses_changed ON accesses (now_since) WHERE now_since > position;
+
+-- How many accesses: by month, basis claimed, verdict recorded and verdict now. `basis` 0
+-- counts each access once, the others each access for each basis it claims.
+CREATE TABLE access_counts (
+    month        INTEGER NOT NULL, -- of the last day: year * 12 + month - 1; -1 = no day known
+    basis        INTEGER NOT NULL,
+    then_outcome INTEGER NOT NULL,
+    now_outcome  INTEGER NOT NULL,
+    n            INTEGER NOT NULL,
+    PRIMARY KEY (month, basis, then_outcome, now_outcome)
+) STRICT, WITHOUT ROWID;
+
+-- The same by party that filed, received or disclosed.
+CREATE TABLE party_counts (
+    party        INTEGER NOT NULL,
+    then_outcome INTEGER NOT NULL,
+    now_outcome  INTEGER NOT NULL,
+    n            INTEGER NOT NULL,
+    PRIMARY KEY (party, then_outcome, now_outcome)
+) STRICT, WITHOUT ROWID;
+
+-- How many findings, by who disclosed and by rule. `party` 0 counts each finding once.
+CREATE TABLE finding_counts (
+    party INTEGER NOT NULL,
+    code  INTEGER NOT NULL,
+    state INTEGER NOT NULL, -- 0 = open, 1 = changed, 2 = closed
+    n     INTEGER NOT NULL,
+    PRIMARY KEY (party, code, state)
+) STRICT, WITHOUT ROWID;
+
 -- Who an access is about. Rows go when their disclosure is erased.
 CREATE TABLE subjects (
     id        INTEGER PRIMARY KEY,

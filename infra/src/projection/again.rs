@@ -23,6 +23,7 @@ use rayon::prelude::*;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 
+use super::counts::{self, Counted, Counts};
 use super::read::{ReadEntry, digest, read_event};
 use super::row::{WriteError, day_number, int, listed, read_verdict, subject_key, unlisted};
 use super::words::{Facet, Words};
@@ -85,6 +86,7 @@ fn read_earlier((rows, disclosures): Rows) -> Result<Vec<Earlier>, Fault> {
 pub(super) fn follow(
     connection: &Connection,
     words: &mut Words,
+    counts: &mut Counts,
     entry: &ReadEntry,
     read_from: u64,
     source: &Source<'_>,
@@ -105,18 +107,20 @@ pub(super) fn follow(
             return Err(Fault::new(FaultKind::Corrupt, "read accesses again", on).into());
         }
         if scope.afresh {
-            for standing in judge_afresh(&earlier, entry.position + 1, source)? {
-                forget(connection, standing.0.position)?;
-                write(connection, words, &standing.0, standing.1)?;
+            for (standing, then) in judge_afresh(&earlier, entry.position + 1, source)? {
+                let before = load(connection, words, standing.position, then)?;
+                forget(connection, standing.position)?;
+                write(connection, words, counts, &before, &standing, then)?;
             }
             continue;
         }
         for (access, after) in judge_after(connection, &earlier, entry.position, source)? {
             let then = access.filed().map(|(_, _, then)| then);
             let then = then.expect("only accesses with a verdict are judged again");
-            let mut standing = load(connection, words, access.position, then)?;
+            let before = load(connection, words, access.position, then)?;
+            let mut standing = before.clone();
             standing.follow(entry.position, after);
-            write(connection, words, &standing, then)?;
+            write(connection, words, counts, &before, &standing, then)?;
         }
     }
     Ok(())
@@ -185,6 +189,7 @@ fn judge_afresh<'a>(
 pub(super) fn under_current_rules(
     connection: &Connection,
     words: &mut Words,
+    counts: &mut Counts,
     entry: &ReadEntry,
     source: &Source<'_>,
 ) -> Result<(), WriteError> {
@@ -201,13 +206,14 @@ pub(super) fn under_current_rules(
     (source.register)(&mut |register| {
         after = judge_again(&CURRENT, &case, then, register.view(entry.position));
     });
-    let mut standing = Standing::as_recorded(entry.position, then);
+    let before = Standing::as_recorded(entry.position, then);
+    let mut standing = before.clone();
     // An access to nothing the register holds keeps the verdict it came with.
     if let Some(after) = after
         && standing.follow(entry.position, after)
     {
         words.write(connection)?;
-        write(connection, words, &standing, then)?;
+        write(connection, words, counts, &before, &standing, then)?;
     }
     Ok(())
 }
@@ -430,14 +436,39 @@ fn forget(connection: &Connection, position: u64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Writes what stands of an access.
+/// What an access is counted by.
+fn counted(connection: &Connection, position: i64) -> rusqlite::Result<Counted> {
+    connection
+        .prepare_cached(
+            "SELECT earliest, latest, bases, outcome, iss, recipient, discloser \
+             FROM accesses WHERE position = ?1",
+        )?
+        .query_row([position], |row| {
+            let bases: String = row.get(2)?;
+            let discloser: Option<i64> = row.get(6)?;
+            Ok(Counted {
+                month: counts::month(super::row::day(row, 0)?, super::row::day(row, 1)?),
+                bases: bases.split(',').filter_map(|id| id.parse().ok()).collect(),
+                then: row.get(3)?,
+                parties: [row.get(4)?, row.get(5)?].into_iter().chain(discloser).collect(),
+                discloser,
+            })
+        })
+}
+
+/// Writes what stands of an access, and counts it so instead of as it stood `before`.
 fn write(
     connection: &Connection,
     words: &mut Words,
+    counts: &mut Counts,
+    before: &Standing,
     standing: &Standing,
     then: &Verdict,
 ) -> rusqlite::Result<()> {
     let position = int(standing.position);
+    let counted = counted(connection, position)?;
+    counts.count(words, &counted, before, -1);
+    counts.count(words, &counted, standing, 1);
     // The size is that of the projections when it is read.
     let stored = || Verdict { judged_at: 0, ..standing.now.clone() }.to_value().to_string();
     let now = (!is_same(&standing.now, then)).then(stored);

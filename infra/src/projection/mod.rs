@@ -8,6 +8,7 @@
 //! now, kept up to date by judging again the accesses that an entry touches (`again.rs`).
 
 mod again;
+mod counts;
 mod query;
 mod read;
 mod row;
@@ -38,8 +39,9 @@ use write::{Progress, read_progress, write_batch};
 
 pub use again::Rows;
 pub use query::{
-    AccessFilter, AccessRow, AuditFilter, AuditRow, FindingFilter, FindingRow, MAX_PAGE, Moment,
-    Now, Page, RowFinding, Stats,
+    AccessCount, AccessFilter, AccessRow, AuditFilter, AuditRow, Changed, FindingCount,
+    FindingFilter, FindingRow, MAX_COUNTED, MAX_PAGE, Moment, Now, Order, Own, Page, PartyCount,
+    RowFinding, Stats,
 };
 
 /// The projections' file in a ledger's data directory.
@@ -47,7 +49,7 @@ pub const PROJECTIONS_FILE: &str = "projections.db";
 
 const MIGRATION: &str = include_str!("../../migrations/projection/0001_projection.sql");
 /// Number of the schema, the file's `user_version`. Any other one is dropped.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 
 /// Entries of one transaction: references are random, and the more of them one transaction
 /// holds, the less often each page of their index is written.

@@ -17,7 +17,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::Serialize;
 
 use super::Projections;
-use super::row::{day_number, int, read_verdict, subject_key, unlisted};
+use super::counts;
+use super::row::{day, day_number, int, read_verdict, subject_key, unlisted};
 use super::words::Facet;
 use crate::store::Fault;
 
@@ -27,15 +28,52 @@ pub const MAX_PAGE: usize = 1_000;
 /// times this, plus its place in the verdict.
 const FINDINGS_PER_ACCESS: u64 = 1_024;
 
+/// In which order a list is read; a cursor belongs to one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    #[default]
+    OldestFirst,
+    NewestFirst,
+}
+
+impl Order {
+    fn sql(self) -> &'static str {
+        match self {
+            Self::OldestFirst => "ASC",
+            Self::NewestFirst => "DESC",
+        }
+    }
+
+    /// How positions of a page compare with its cursor.
+    fn beyond(self) -> &'static str {
+        match self {
+            Self::OldestFirst => ">=",
+            Self::NewestFirst => "<=",
+        }
+    }
+
+    /// The cursor of the first page.
+    fn start(self) -> u64 {
+        match self {
+            Self::OldestFirst => 0,
+            Self::NewestFirst => u64::MAX,
+        }
+    }
+}
+
 /// Which accesses. `None` = any; several members must all hold.
 #[derive(Debug, Clone, Default)]
 pub struct AccessFilter {
     pub subject: Option<SubjectRef>,
     /// That filed, disclosed or received.
     pub party: Option<String>,
+    pub recipient: Option<String>,
+    /// As filed, or the controller as known then.
+    pub discloser: Option<String>,
     /// A site's id, or its SIRET.
     pub site: Option<String>,
     pub processing: Option<String>,
+    pub experiment: Option<String>,
     pub purpose: Option<String>,
     pub category: Option<String>,
     pub basis: Option<String>,
@@ -53,10 +91,22 @@ pub struct AccessFilter {
     pub known_at: Option<TreeSize>,
     /// What this party may see: what it filed, disclosed or received.
     pub visible_to: Option<String>,
+    /// Only what was shown about a group.
+    pub groups_only: bool,
+    pub order: Order,
     /// `next` of the page before.
     pub cursor: Option<u64>,
     /// At most `MAX_PAGE`, at least one.
     pub limit: usize,
+}
+
+/// Which of a party's own entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Own {
+    /// That it filed.
+    Filings,
+    /// That it filed, disclosed or received.
+    Accesses,
 }
 
 /// A page of a list, and where the next one starts.
@@ -185,6 +235,7 @@ pub struct AuditFilter {
     /// number, in any case.
     pub q: Option<String>,
     pub visible_to: Option<String>,
+    pub order: Order,
     pub cursor: Option<u64>,
     pub limit: usize,
 }
@@ -212,8 +263,50 @@ pub struct Stats {
     pub findings: BTreeMap<String, u64>,
 }
 
+/// Most changes counted one by one.
+pub const MAX_COUNTED: u64 = 1_000;
+
+/// How many accesses of one month, basis and pair of verdicts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessCount {
+    /// Year and month of the last day; `None` if no day is known.
+    pub month: Option<(i32, u32)>,
+    /// `None` counts each access once, whatever its bases.
+    pub basis: Option<String>,
+    pub then: String,
+    pub now: String,
+    pub accesses: u64,
+}
+
+/// How many accesses a party filed, received or disclosed, by pair of verdicts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartyCount {
+    pub then: String,
+    pub now: String,
+    pub accesses: u64,
+}
+
+/// How many findings of one rule and state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FindingCount {
+    /// Who disclosed; `None` counts each finding once.
+    pub party: Option<String>,
+    pub code: String,
+    pub state: State,
+    pub findings: u64,
+}
+
+/// What entries recorded from a time on changed. Neither number goes beyond `MAX_COUNTED` + 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Changed {
+    /// Accesses recorded before them, whose answer is another one now.
+    pub accesses: u64,
+    /// Findings they brought, weighed otherwise or took away.
+    pub findings: u64,
+}
+
 impl Projections {
-    /// Accesses, oldest first.
+    /// Accesses, oldest first unless the filter says otherwise.
     pub async fn accesses(
         self: &Arc<Self>,
         filter: AccessFilter,
@@ -241,8 +334,52 @@ impl Projections {
         self.query("list entries", move |c| audit(c, &filter)).await
     }
 
+    /// Positions of what a party filed, or of the accesses it filed, disclosed or received:
+    /// the newest first, from a cursor down.
+    pub async fn newest_of(
+        self: &Arc<Self>,
+        party: String,
+        own: Own,
+        cursor: Option<u64>,
+        limit: usize,
+    ) -> Result<Page<u64>, Fault> {
+        self.query("list a party's entries", move |c| newest_of(c, &party, own, cursor, limit))
+            .await
+    }
+
     pub async fn stats(self: &Arc<Self>) -> Result<Stats, Fault> {
         self.query("count entries", stats).await
+    }
+
+    /// Accesses by month, basis and verdicts, in order of month.
+    pub async fn access_counts(self: &Arc<Self>) -> Result<Vec<AccessCount>, Fault> {
+        self.query("count accesses", access_counts).await
+    }
+
+    /// A party's accesses by verdicts.
+    pub async fn party_counts(self: &Arc<Self>, party: String) -> Result<Vec<PartyCount>, Fault> {
+        self.query("count a party's accesses", move |c| party_counts(c, &party)).await
+    }
+
+    /// Findings by rule and state: all of them, or those on what a party disclosed.
+    pub async fn finding_counts(
+        self: &Arc<Self>,
+        party: Option<String>,
+    ) -> Result<Vec<FindingCount>, Fault> {
+        self.query("count findings", move |c| finding_counts(c, party.as_deref())).await
+    }
+
+    /// Findings that stand by who disclosed, those with most first.
+    pub async fn findings_by_party(
+        self: &Arc<Self>,
+        limit: usize,
+    ) -> Result<Vec<(String, u64)>, Fault> {
+        self.query("count findings by party", move |c| findings_by_party(c, limit)).await
+    }
+
+    /// What was changed by entries recorded at a time or later.
+    pub async fn changed_since(self: &Arc<Self>, since: Timestamp) -> Result<Changed, Fault> {
+        self.query("count changes", move |c| changed_since(c, since)).await
     }
 }
 
@@ -283,12 +420,13 @@ impl Query {
     }
 
     /// A source of positions from `cursor` on: the shortest list, or nothing.
-    fn positions(&mut self, cursor: u64) -> Option<String> {
+    fn positions(&mut self, cursor: u64, order: Order) -> Option<String> {
         let (word, _) = self.shortest?;
         let (word, from) = (self.bind(word), self.bind(int(cursor)));
+        let (compare, order) = (order.beyond(), order.sql());
         Some(format!(
-            "(SELECT position FROM postings WHERE word = {word} AND position >= {from} \
-             ORDER BY position)"
+            "(SELECT position FROM postings WHERE word = {word} AND position {compare} {from} \
+             ORDER BY position {order})"
         ))
     }
 
@@ -360,17 +498,6 @@ fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
 }
 
-fn day(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<LegalDate>> {
-    let days: Option<i64> = row.get(column)?;
-    let epoch = LegalDate::from_ymd(1970, 1, 1).expect("a day of the calendar");
-    days.map(|days| {
-        i32::try_from(days)
-            .map(|days| epoch.add_days(days))
-            .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, days))
-    })
-    .transpose()
-}
-
 fn limit_of(limit: usize) -> usize {
     limit.clamp(1, MAX_PAGE)
 }
@@ -399,6 +526,8 @@ fn accesses(c: &Connection, filter: &AccessFilter) -> rusqlite::Result<Page<Acce
     for (text, facet, condition) in [
         (&filter.party, Facet::Party, PARTY_OF_ACCESS),
         (&filter.visible_to, Facet::Party, PARTY_OF_ACCESS),
+        (&filter.recipient, Facet::Party, "a.recipient = #"),
+        (&filter.discloser, Facet::Party, "a.discloser = #"),
         (&filter.site, Facet::Site, "# IN (ifnull(a.site, 0), ifnull(a.siret, 0))"),
         (&filter.processing, Facet::Processing, "a.processing = #"),
         (&filter.purpose, Facet::Purpose, "a.purpose = #"),
@@ -431,8 +560,21 @@ fn accesses(c: &Connection, filter: &AccessFilter) -> rusqlite::Result<Page<Acce
     if let Some(size) = filter.known_at {
         query.such_that("a.position < #", int(size.0));
     }
-    let cursor = filter.cursor.unwrap_or(0);
-    query.such_that("a.position >= #", int(cursor));
+    if filter.groups_only {
+        query.such_that("a.cohort = #", 1);
+    }
+    let order = filter.order;
+    let (compare, direction) = (order.beyond(), order.sql());
+    let cursor = filter.cursor.unwrap_or(order.start());
+    query.such_that(&format!("a.position {compare} #"), int(cursor));
+    let experiment = match &filter.experiment {
+        None => None,
+        Some(id) => {
+            let Some(asked) = word(c, Facet::Experiment, id)? else { return Ok(none()) };
+            query.such_that("a.experiment = #", asked.id);
+            Some(asked.id)
+        }
+    };
     let now = match &filter.now {
         None => None,
         Some(outcome) => {
@@ -448,16 +590,26 @@ fn accesses(c: &Connection, filter: &AccessFilter) -> rusqlite::Result<Page<Acce
             let from = query.bind(int(cursor));
             Some(format!(
                 "(SELECT DISTINCT position FROM subjects WHERE key = {key} \
-                 AND reference = {reference} AND position >= {from} ORDER BY position)"
+                 AND reference = {reference} AND position {compare} {from} \
+                 ORDER BY position {direction})"
             ))
         }
-        None => query.positions(cursor).or_else(|| {
-            let (now, from) = (query.bind(now?), query.bind(int(cursor)));
-            Some(format!(
-                "(SELECT position FROM accesses WHERE now_outcome = {now} \
-                 AND position >= {from} ORDER BY position)"
-            ))
-        }),
+        None => {
+            // An experiment has an index of its own, and so has what stands now.
+            let of = |column: &str, id: i64, query: &mut Query| {
+                let (id, from) = (query.bind(id), query.bind(int(cursor)));
+                format!(
+                    "(SELECT position FROM accesses WHERE {column} = {id} \
+                     AND position {compare} {from} ORDER BY position {direction})"
+                )
+            };
+            match (experiment, query.positions(cursor, order), now) {
+                (Some(id), ..) => Some(of("experiment", id, &mut query)),
+                (None, Some(positions), _) => Some(positions),
+                (None, None, Some(id)) => Some(of("now_outcome", id, &mut query)),
+                (None, None, None) => None,
+            }
+        }
     };
     let source = match source {
         Some(positions) => {
@@ -467,7 +619,7 @@ fn accesses(c: &Connection, filter: &AccessFilter) -> rusqlite::Result<Page<Acce
     };
     let limit = limit_of(filter.limit);
     let sql = format!(
-        "SELECT {ACCESS_COLUMNS} FROM {source} WHERE {} ORDER BY {} LIMIT {}",
+        "SELECT {ACCESS_COLUMNS} FROM {source} WHERE {} ORDER BY {} {direction} LIMIT {}",
         query.conditions(),
         if source.starts_with('(') { "p.position" } else { "a.position" },
         limit + 1
@@ -618,7 +770,7 @@ fn findings_from(
                  AND position < {first} ORDER BY position)"
             ))
         }
-        None => query.positions(from),
+        None => query.positions(from, Order::OldestFirst),
     };
     let (source, order) = match source {
         Some(positions) => (
@@ -710,6 +862,34 @@ fn size(c: &Connection) -> rusqlite::Result<u64> {
     Ok(size.unwrap_or(0))
 }
 
+fn newest_of(
+    c: &Connection,
+    party: &str,
+    own: Own,
+    cursor: Option<u64>,
+    limit: usize,
+) -> rusqlite::Result<Page<u64>> {
+    let Some(asked) = word(c, Facet::Party, party)? else { return Ok(none()) };
+    let limit = limit_of(limit);
+    let joined = match own {
+        Own::Filings => "CROSS JOIN entries e ON e.position = p.position AND e.iss = p.word",
+        Own::Accesses => "CROSS JOIN accesses e ON e.position = p.position",
+    };
+    let sql = format!(
+        "SELECT p.position FROM postings p {joined} WHERE p.word = ?1 AND p.position <= ?2 \
+         ORDER BY p.position DESC LIMIT {}",
+        limit + 1
+    );
+    let from = cursor.map_or(i64::MAX, int);
+    let mut statement = c.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![asked.id, from])?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        items.push(unsigned(row, 0)?);
+    }
+    Ok(page(items, limit, |position| *position))
+}
+
 fn audit(c: &Connection, filter: &AuditFilter) -> rusqlite::Result<Page<AuditRow>> {
     let mut query = Query::default();
     // What a party filed, disclosed or received is what is listed under it.
@@ -724,9 +904,15 @@ fn audit(c: &Connection, filter: &AuditFilter) -> rusqlite::Result<Page<AuditRow
         let Some(asked) = word(c, facet, text)? else { return Ok(none()) };
         query.listed(&asked, condition);
     }
-    let mut from = filter.cursor.unwrap_or(0);
+    let (order, direction) = (filter.order, filter.order.sql());
+    let compare = order.beyond();
+    let mut from = filter.cursor.unwrap_or(order.start());
     if let Some(time) = filter.from {
-        from = from.max(first_recorded_from(c, time)?);
+        let first = first_recorded_from(c, time)?;
+        match order {
+            Order::OldestFirst => from = from.max(first),
+            Order::NewestFirst => query.such_that("e.position >= #", int(first)),
+        }
     }
     if let Some(time) = filter.to {
         let after = Timestamp::from_micros(time.micros().saturating_add(1));
@@ -735,7 +921,7 @@ fn audit(c: &Connection, filter: &AuditFilter) -> rusqlite::Result<Page<AuditRow
     if let Some(q) = filter.q.as_deref().filter(|q| !q.is_empty()) {
         search(c, &mut query, &q.to_lowercase())?;
     }
-    query.such_that("e.position >= #", int(from));
+    query.such_that(&format!("e.position {compare} #"), int(from));
     let mut source = None;
     if let Some(stream) = &filter.stream {
         let (kind, id) = match stream.split_once('/') {
@@ -751,13 +937,14 @@ fn audit(c: &Connection, filter: &AuditFilter) -> rusqlite::Result<Page<AuditRow
             let (listed, from) = (query.bind(listed), query.bind(int(from)));
             let own = query.bind(own.map_or(Value::Null, |p| Value::Integer(int(p))));
             source = Some(format!(
-                "(SELECT position FROM postings WHERE word = {listed} AND position >= {from} \
+                "(SELECT position FROM postings WHERE word = {listed} \
+                 AND position {compare} {from} \
                  UNION SELECT position FROM entries WHERE position = {own} AND stream_id IS NULL \
-                 ORDER BY position)"
+                 ORDER BY position {direction})"
             ));
         }
     }
-    let (source, order) = match source.or_else(|| query.positions(from)) {
+    let (source, by) = match source.or_else(|| query.positions(from, order)) {
         Some(positions) => {
             (format!("{positions} p CROSS JOIN entries e ON e.position = p.position"), "p.position")
         }
@@ -766,7 +953,7 @@ fn audit(c: &Connection, filter: &AuditFilter) -> rusqlite::Result<Page<AuditRow
     let limit = limit_of(filter.limit);
     let sql = format!(
         "SELECT e.position, e.event_type, e.iss, e.stream_type, e.stream_id, e.recorded \
-         FROM {source} WHERE {} ORDER BY {order} LIMIT {}",
+         FROM {source} WHERE {} ORDER BY {by} {direction} LIMIT {}",
         query.conditions(),
         limit + 1
     );
@@ -849,4 +1036,103 @@ fn stats(c: &Connection) -> rusqlite::Result<Stats> {
     let enrolled = ["LedgerOpened", "PartyRegistered"];
     stats.parties = enrolled.iter().filter_map(|e| stats.events.get(*e)).sum();
     Ok(stats)
+}
+
+fn access_counts(c: &Connection) -> rusqlite::Result<Vec<AccessCount>> {
+    let mut statement = c.prepare_cached(
+        "SELECT month, basis, then_outcome, now_outcome, n FROM access_counts ORDER BY month",
+    )?;
+    let mut texts = Texts::new(c);
+    let mut rows = statement.query([])?;
+    let mut counts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (month, basis): (i64, i64) = (row.get(0)?, row.get(1)?);
+        counts.push(AccessCount {
+            month: match month {
+                0.. => i32::try_from(month / 12).ok().zip(u32::try_from(month % 12 + 1).ok()),
+                _ => None,
+            },
+            basis: (basis != counts::ALL).then(|| texts.text(basis)).transpose()?,
+            then: texts.column(row, 2)?,
+            now: texts.column(row, 3)?,
+            accesses: unsigned(row, 4)?,
+        });
+    }
+    Ok(counts)
+}
+
+fn party_counts(c: &Connection, party: &str) -> rusqlite::Result<Vec<PartyCount>> {
+    let Some(asked) = word(c, Facet::Party, party)? else { return Ok(Vec::new()) };
+    let mut statement =
+        c.prepare_cached("SELECT then_outcome, now_outcome, n FROM party_counts WHERE party = ?1")?;
+    let mut texts = Texts::new(c);
+    let mut rows = statement.query([asked.id])?;
+    let mut counts = Vec::new();
+    while let Some(row) = rows.next()? {
+        counts.push(PartyCount {
+            then: texts.column(row, 0)?,
+            now: texts.column(row, 1)?,
+            accesses: unsigned(row, 2)?,
+        });
+    }
+    Ok(counts)
+}
+
+fn finding_counts(c: &Connection, party: Option<&str>) -> rusqlite::Result<Vec<FindingCount>> {
+    let asked = match party {
+        None => counts::ALL,
+        Some(party) => match word(c, Facet::Party, party)? {
+            None => return Ok(Vec::new()),
+            Some(asked) => asked.id,
+        },
+    };
+    let mut statement = c.prepare_cached(
+        "SELECT code, state, n FROM finding_counts WHERE party = ?1 ORDER BY code, state",
+    )?;
+    let mut texts = Texts::new(c);
+    let mut rows = statement.query([asked])?;
+    let mut counts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let state: i64 = row.get(1)?;
+        counts.push(FindingCount {
+            party: party.map(str::to_owned),
+            code: texts.column(row, 0)?,
+            state: counts::state(state)
+                .ok_or(rusqlite::Error::IntegralValueOutOfRange(1, state))?,
+            findings: unsigned(row, 2)?,
+        });
+    }
+    Ok(counts)
+}
+
+fn findings_by_party(c: &Connection, limit: usize) -> rusqlite::Result<Vec<(String, u64)>> {
+    let mut statement = c.prepare_cached(
+        "SELECT w.text, sum(f.n) AS standing FROM finding_counts f \
+         JOIN words w ON w.id = f.party WHERE f.state < 2 \
+         GROUP BY f.party ORDER BY standing DESC, w.text LIMIT ?1",
+    )?;
+    let mut rows = statement.query([limit_of(limit) as i64])?;
+    let mut counts = Vec::new();
+    while let Some(row) = rows.next()? {
+        counts.push((row.get(0)?, unsigned(row, 1)?));
+    }
+    Ok(counts)
+}
+
+fn changed_since(c: &Connection, since: Timestamp) -> rusqlite::Result<Changed> {
+    let first = int(first_recorded_from(c, since)?);
+    let count = |sql: &str| -> rusqlite::Result<u64> {
+        c.prepare_cached(sql)?
+            .query_row(params![first, int(MAX_COUNTED + 1)], |row| unsigned(row, 0))
+    };
+    Ok(Changed {
+        accesses: count(
+            "SELECT count(*) FROM (SELECT 1 FROM accesses INDEXED BY accesses_changed \
+             WHERE now_since > position AND now_since >= ?1 LIMIT ?2)",
+        )?,
+        findings: count(
+            "SELECT count(*) FROM (SELECT 1 FROM findings INDEXED BY findings_changed \
+             WHERE ifnull(until, since) > position AND ifnull(until, since) >= ?1 LIMIT ?2)",
+        )?,
+    })
 }

@@ -2,6 +2,7 @@
 
 use greffe_domain::date::LegalDate;
 use greffe_domain::verdict::Verdict;
+use rusqlite::Row;
 
 use crate::store::Fault;
 
@@ -33,6 +34,18 @@ pub(super) fn int(value: u64) -> i64 {
 pub(super) fn day_number(day: LegalDate) -> i64 {
     let epoch = LegalDate::from_ymd(1970, 1, 1).expect("a day of the calendar");
     i64::from(day.days_since(epoch))
+}
+
+/// The day of a number of days since 1970-01-01.
+pub(super) fn day(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<LegalDate>> {
+    let days: Option<i64> = row.get(column)?;
+    let epoch = LegalDate::from_ymd(1970, 1, 1).expect("a day of the calendar");
+    days.map(|days| {
+        i32::try_from(days)
+            .map(|days| epoch.add_days(days))
+            .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, days))
+    })
+    .transpose()
 }
 
 /// The key of a reference in `subjects_by_key`.

@@ -580,6 +580,11 @@ fn admits(filter: &AccessFilter, s: &Scanned) -> bool {
         access.subjects.iter().chain(members).any(|s| s.value == Some(asked.to_string()))
     }) && is(&filter.party, &|p| s.parties().contains(p))
         && is(&filter.visible_to, &|p| s.parties().contains(p))
+        && is(&filter.recipient, &|p| access.recipient.party == p)
+        && is(&filter.discloser, &|p| {
+            access.discloser.as_deref().or(s.controller.as_deref()) == Some(p)
+        })
+        && is(&filter.experiment, &|e| access.experiment.as_deref() == Some(e))
         && is(&filter.site, &|id| site.is_some_and(|s| s.id == id))
         && is(&filter.processing, &|p| access.processing == p)
         && is(&filter.purpose, &|p| access.purpose == *p)
@@ -590,6 +595,7 @@ fn admits(filter: &AccessFilter, s: &Scanned) -> bool {
         && filter.from.is_none_or(|from| days.latest.is_none_or(|latest| latest >= from))
         && filter.to.is_none_or(|to| days.earliest.is_none_or(|earliest| earliest <= to))
         && filter.known_at.is_none_or(|size| s.row.position.0 < size.0)
+        && (!filter.groups_only || access.cohort.is_some())
 }
 
 async fn all_accesses(p: &Arc<Projections>, filter: &AccessFilter) -> Vec<AccessRow> {
@@ -615,6 +621,8 @@ fn access_filters(scanned: &[Scanned]) -> Vec<AccessFilter> {
     }
     for party in ["caisse-a", "caisse-b", "usine", "presse", "nobody"] {
         filters.push(AccessFilter { party: some(party), ..none.clone() });
+        filters.push(AccessFilter { recipient: some(party), ..none.clone() });
+        filters.push(AccessFilter { discloser: some(party), ..none.clone() });
         filters.push(AccessFilter {
             visible_to: some(party),
             subject: Some(reference(1)),
@@ -642,6 +650,10 @@ fn access_filters(scanned: &[Scanned]) -> Vec<AccessFilter> {
         filters.push(AccessFilter { category: some(category), ..none.clone() });
         filters.push(AccessFilter { basis: some(basis), ..none.clone() });
     }
+    let experiments = scanned.iter().filter_map(|s| s.access()?.experiment.clone());
+    for experiment in experiments.chain(["none".to_owned()]).collect::<BTreeSet<_>>() {
+        filters.push(AccessFilter { experiment: Some(experiment), ..none.clone() });
+    }
     let judged = || scanned.iter().filter(|s| s.access().is_some()).map(Scanned::verdict);
     let verdicts: BTreeSet<&str> = judged().map(|v| v.verdict.as_str()).collect();
     for verdict in verdicts {
@@ -661,7 +673,9 @@ fn access_filters(scanned: &[Scanned]) -> Vec<AccessFilter> {
     }
     let half = TreeSize(scanned.len() as u64 * 2 / 3);
     filters.push(AccessFilter { known_at: Some(half), ..none.clone() });
-    filters.push(AccessFilter { known_at: Some(half), party: some("usine"), ..none });
+    filters.push(AccessFilter { known_at: Some(half), party: some("usine"), ..none.clone() });
+    filters.push(AccessFilter { groups_only: true, ..none.clone() });
+    filters.push(AccessFilter { groups_only: true, site: some("site-1"), ..none });
     filters
 }
 
@@ -672,6 +686,11 @@ async fn check_accesses(p: &Arc<Projections>, scanned: &[Scanned]) {
         let positions: Vec<u64> = rows.iter().map(|r| r.position).collect();
         let wanted: Vec<u64> = expected.iter().map(|s| s.row.position.0).collect();
         assert_eq!(positions, wanted, "{filter:?}");
+        let newest = AccessFilter { order: Order::NewestFirst, ..filter.clone() };
+        let mut back: Vec<u64> =
+            all_accesses(p, &newest).await.iter().map(|r| r.position).collect();
+        back.reverse();
+        assert_eq!(back, wanted, "{newest:?}");
         for (row, s) in rows.iter().zip(expected) {
             let access = s.access().expect("an access");
             let sorted =
@@ -801,25 +820,30 @@ async fn check_audit(p: &Arc<Projections>, scanned: &[Scanned]) {
                         .any(|text| text.to_lowercase().contains(&q)))
         };
         let expected: Vec<u64> = scanned.iter().filter(admits).map(|s| s.row.position.0).collect();
-        let mut found = Vec::new();
-        let mut asked = AuditFilter { limit: 5, ..filter.clone() };
-        loop {
-            let page = p.audit(asked.clone()).await.expect("a page");
-            for item in page.items {
-                let s = &scanned[usize::try_from(item.position).expect("a position")];
-                assert_eq!(item.event_type, s.row.event_type.as_str());
-                assert_eq!(item.iss.as_deref(), s.iss());
-                assert_eq!(item.stream_type, s.row.stream.kind.as_str());
-                assert_eq!(item.stream_id, s.row.stream.id);
-                assert_eq!(item.time, s.row.time);
-                found.push(item.position);
+        for order in [Order::OldestFirst, Order::NewestFirst] {
+            let mut found = Vec::new();
+            let mut asked = AuditFilter { limit: 5, order, ..filter.clone() };
+            loop {
+                let page = p.audit(asked.clone()).await.expect("a page");
+                for item in page.items {
+                    let s = &scanned[usize::try_from(item.position).expect("a position")];
+                    assert_eq!(item.event_type, s.row.event_type.as_str());
+                    assert_eq!(item.iss.as_deref(), s.iss());
+                    assert_eq!(item.stream_type, s.row.stream.kind.as_str());
+                    assert_eq!(item.stream_id, s.row.stream.id);
+                    assert_eq!(item.time, s.row.time);
+                    found.push(item.position);
+                }
+                match page.next {
+                    None => break,
+                    next => asked.cursor = next,
+                }
             }
-            match page.next {
-                None => break,
-                next => asked.cursor = next,
+            if order == Order::NewestFirst {
+                found.reverse();
             }
+            assert_eq!(found, expected, "{asked:?}");
         }
-        assert_eq!(found, expected, "{filter:?}");
     }
 }
 
@@ -868,9 +892,82 @@ fn standings(ledger: &Ledger, scanned: &[Scanned]) -> Vec<Standing> {
     standings
 }
 
+/// Counted as counting one by one finds it.
+async fn check_counts(p: &Arc<Projections>, scanned: &[Scanned], standings: &[Standing]) {
+    let mut accesses: BTreeMap<_, u64> = BTreeMap::new();
+    let mut parties: BTreeMap<_, u64> = BTreeMap::new();
+    let mut findings: BTreeMap<_, u64> = BTreeMap::new();
+    let mut standing_by: BTreeMap<String, u64> = BTreeMap::new();
+    let mut changed: Vec<u64> = Vec::new();
+    let mut moved: Vec<u64> = Vec::new();
+    for standing in standings {
+        let s = &scanned[usize::try_from(standing.position).expect("a position")];
+        let access = s.access().expect("an access");
+        let days = s.filed().expect("filed").at.valid_days(s.row.time.date());
+        let month = days.latest.or(days.earliest).map(|day| (day.year(), day.month()));
+        let then = s.verdict().verdict.as_str().to_owned();
+        let now = standing.now.verdict.as_str().to_owned();
+        let bases: BTreeSet<_> = access.basis.codes.iter().map(|b| b.as_str().to_owned()).collect();
+        for basis in bases.into_iter().map(Some).chain([None]) {
+            *accesses.entry((month, basis, then.clone(), now.clone())).or_default() += 1;
+        }
+        for party in s.parties() {
+            *parties.entry((party, then.clone(), now.clone())).or_default() += 1;
+        }
+        let discloser = access.discloser.clone().or(s.controller.clone());
+        for stood in &standing.findings {
+            let state = stood.state(standing.position);
+            let code = stood.code.as_str().to_owned();
+            for party in
+                [None, discloser.clone()].into_iter().take(1 + usize::from(discloser.is_some()))
+            {
+                *findings.entry((party, code.clone(), state.as_str())).or_default() += 1;
+            }
+            if let Some(discloser) = discloser.clone().filter(|_| stood.until.is_none()) {
+                *standing_by.entry(discloser).or_default() += 1;
+            }
+            moved.extend(stood.until.or(Some(stood.since)).filter(|by| *by > standing.position));
+        }
+        changed.extend(standing.changed_by.last());
+    }
+    let counted = p.access_counts().await.expect("counts");
+    let counted: BTreeMap<_, u64> =
+        counted.into_iter().map(|c| ((c.month, c.basis, c.then, c.now), c.accesses)).collect();
+    assert_eq!(counted, accesses);
+    let everybody: BTreeSet<String> = parties.keys().map(|(party, ..)| party.clone()).collect();
+    let mut counted = BTreeMap::new();
+    for party in everybody.iter().cloned().chain(["nobody".to_owned()]) {
+        for c in p.party_counts(party.clone()).await.expect("counts") {
+            counted.insert((party.clone(), c.then, c.now), c.accesses);
+        }
+    }
+    assert_eq!(counted, parties);
+    let mut counted = BTreeMap::new();
+    for party in everybody.into_iter().map(Some).chain([None]) {
+        for c in p.finding_counts(party).await.expect("counts") {
+            counted.insert((c.party, c.code, c.state.as_str()), c.findings);
+        }
+    }
+    assert_eq!(counted, findings);
+    let by: BTreeMap<_, _> =
+        p.findings_by_party(1_000).await.expect("counts").into_iter().collect();
+    assert_eq!(by, standing_by);
+    for since in [0, scanned.len() / 2, scanned.len() - 1] {
+        let time = scanned[since].row.time;
+        let first = scanned.iter().position(|s| s.row.time >= time).expect("itself") as u64;
+        let after = |positions: &[u64]| {
+            (positions.iter().filter(|p| **p >= first).count() as u64).min(MAX_COUNTED + 1)
+        };
+        let expected = Changed { accesses: after(&changed), findings: after(&moved) };
+        assert_eq!(p.changed_since(time).await.expect("counts"), expected, "since {since}");
+    }
+}
+
 /// Stored as a judgement of everything after every entry finds it.
 async fn check_now(p: &Arc<Projections>, ledger: &Ledger, scanned: &[Scanned]) {
-    for standing in standings(ledger, scanned) {
+    let standings = standings(ledger, scanned);
+    check_counts(p, scanned, &standings).await;
+    for standing in standings {
         let row = p.access(standing.position).await.expect("a page").expect("an access");
         let s = &scanned[usize::try_from(standing.position).expect("a position")];
         let now = row.now.verdict.as_ref().unwrap_or(s.verdict());
@@ -926,7 +1023,17 @@ fn dump(p: &Projections) -> Vec<String> {
         let mut out = Vec::new();
         // Ids depend on the order in which words were met, which is that of the entries.
         for table in [
-            "progress", "words", "postings", "entries", "texts", "accesses", "findings", "subjects",
+            "progress",
+            "words",
+            "postings",
+            "entries",
+            "texts",
+            "accesses",
+            "findings",
+            "subjects",
+            "access_counts",
+            "party_counts",
+            "finding_counts",
         ] {
             let mut statement = c.prepare(&format!("SELECT * FROM {table}"))?;
             // The surrogate key of subjects says how many rows went before it was erased.

@@ -11,6 +11,7 @@ use greffe_domain::rules::again::Standing;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::again::{self, Source};
+use super::counts::{self, Counted, Counts};
 use super::read::{ReadEntry, digest};
 use super::row::{WriteError, day_number, int, subject_key};
 use super::words::{Facet, Words};
@@ -54,12 +55,14 @@ pub(super) fn write_batch(
 ) -> Result<(), WriteError> {
     let Some(last) = batch.last() else { return Ok(()) };
     let transaction = connection.transaction()?;
+    let mut counts = Counts::default();
     for entry in batch {
-        write_entry(&transaction, words, entry)?;
-        again::under_current_rules(&transaction, words, entry, source)?;
-        again::follow(&transaction, words, entry, read_from, source)?;
+        write_entry(&transaction, words, &mut counts, entry)?;
+        again::under_current_rules(&transaction, words, &mut counts, entry, source)?;
+        again::follow(&transaction, words, &mut counts, entry, read_from, source)?;
     }
     words.write(&transaction)?;
+    counts.write(&transaction)?;
     erase(&transaction, batch, read_from)?;
     transaction
         .prepare_cached("INSERT OR REPLACE INTO progress VALUES (1, ?1, ?2, ?3, ?4)")?
@@ -70,6 +73,7 @@ pub(super) fn write_batch(
 fn write_entry(
     connection: &Connection,
     words: &mut Words,
+    counts: &mut Counts,
     entry: &ReadEntry,
 ) -> rusqlite::Result<()> {
     let position = int(entry.position);
@@ -107,7 +111,7 @@ fn write_entry(
             .execute(params![position, entry.folded])?;
     }
     if let Some((filed, access)) = access {
-        write_access(connection, words, entry, filed, access)?;
+        write_access(connection, words, counts, entry, filed, access)?;
     }
     if let Some(Body::ContestAccess(body)) = filed.map(|f| &*f.body) {
         connection
@@ -122,6 +126,7 @@ fn write_entry(
 fn write_access(
     connection: &Connection,
     words: &mut Words,
+    counts: &mut Counts,
     entry: &ReadEntry,
     filed: &Filed,
     access: &Access,
@@ -175,12 +180,27 @@ fn write_access(
             access.subjects.iter().any(|subject| subject.value.is_none()),
             access.cohort.is_some(),
         ])?;
+    let discloser = entry.discloser.as_ref().map(|d| words.id(Facet::Party, d));
+    let parties = [filed.iss.as_str(), recipient.party.as_str()];
+    let parties = parties.map(|party| words.id(Facet::Party, party));
+    let then = words.id(Facet::Outcome, outcome);
+    let counted = Counted {
+        month: counts::month(days.earliest, days.latest),
+        bases,
+        then,
+        parties: parties.into_iter().chain(discloser).collect(),
+        discloser,
+    };
     if let Some(verdict) = &filed.verdict {
         let codes: BTreeSet<&str> = verdict.findings.iter().map(|f| f.code.as_str()).collect();
         for code in codes {
             words.have(Facet::Finding, code, position);
         }
-        again::write_findings(connection, words, &Standing::as_recorded(entry.position, verdict))?;
+        let standing = Standing::as_recorded(entry.position, verdict);
+        again::write_findings(connection, words, &standing)?;
+        counts.count(words, &counted, &standing, 1);
+    } else {
+        counts.outcome(&counted, then, 1);
     }
     let members = access.cohort.as_ref().map_or(&[][..], |c| c.members.as_slice());
     write_subjects(connection, position, 0, &access.subjects)?;

@@ -31,6 +31,7 @@ pub async fn run<S: Store, F: Future<Output = S>>(open: impl Fn() -> F) {
     erased_disclosures_go_and_the_others_stay(&store, &mut sample).await;
     disclosures_about_groups_are_found_among_accesses(&store, &mut sample).await;
     a_tail_is_what_was_appended_since(&store, &mut sample).await;
+    what_nobody_waited_for_is_told_for_good_by_the_head(&store, &mut sample).await;
     times_are_found(&store, &mut sample).await;
     many_batches_keep_every_key(&store, &mut sample).await;
     drop(store);
@@ -235,6 +236,61 @@ async fn a_tail_is_what_was_appended_since(store: &impl Store, sample: &mut Samp
         let first = usize::try_from(from.0).expect("few");
         assert!(tail == sample.entries[first..], "the entries appended since, and no others");
         assert_eq!(store.lead().await.expect("an answer"), Lead::Held);
+    }
+}
+
+/// An append whose answer is lost, after more or less of it was done: its outcome is unknown
+/// to whoever asked, until the head is asked for; after that it is settled.
+async fn what_nobody_waited_for_is_told_for_good_by_the_head(
+    store: &impl Store,
+    sample: &mut Sample,
+) {
+    let (mut landed, mut lost) = (0, 0);
+    for turns in (0..200).chain([u32::MAX]) {
+        let batch = sample.batch(1, 2);
+        let answered = {
+            let append = store.append(batch.clone());
+            tokio::pin!(append);
+            tokio::select! {
+                biased;
+                answer = &mut append => Some(answer),
+                () = give_way(turns) => None,
+            }
+        };
+        if let Some(answer) = answered {
+            answer.expect("an append on the head succeeds");
+            sample.add(&batch);
+            landed += 1;
+            continue;
+        }
+        let told = store.head().await.expect("the head is readable");
+        assert!(
+            told == batch.head_after() || told == batch.expected,
+            "all of it or none: {told:?}"
+        );
+        if told == batch.head_after() {
+            // Sent again, as whoever does not know would: it is not written twice.
+            match store.append(batch.clone()).await {
+                Err(AppendError::Conflict { actual }) => assert_eq!(actual, told),
+                other => panic!("it landed before: {other:?}"),
+            }
+            sample.add(&batch);
+            landed += 1;
+        } else {
+            // What did not land by now never will.
+            assert_eq!(store.head().await.expect("the head is readable"), batch.expected);
+            append(store, sample, batch).await;
+            lost += 1;
+        }
+    }
+    assert!(landed > 0, "one that is waited for lands: {landed} landed, {lost} were lost");
+    compare(store, sample).await;
+}
+
+/// Lets others run that many times.
+async fn give_way(turns: u32) {
+    for _ in 0..turns {
+        tokio::task::yield_now().await;
     }
 }
 

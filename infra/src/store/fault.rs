@@ -22,6 +22,8 @@ pub enum FaultKind {
     NewerSchema,
     /// What is stored cannot be read as what was stored.
     Corrupt,
+    /// A secret that every user of the machine can read.
+    Exposed,
     /// Anything else: input and output, locks, a stopped thread.
     Unavailable,
 }
@@ -81,6 +83,9 @@ impl Fault {
             FaultKind::OtherOrigin => "choose the data directory of this ledger, or another one",
             FaultKind::NewerSchema => "run a version of Greffe at least as recent as its writer",
             FaultKind::Corrupt => "run `greffe fsck` on it and restore from a copy",
+            FaultKind::Exposed => {
+                "let only its owner read it: chmod 600; if others may have, change it"
+            }
             FaultKind::Unavailable => {
                 "try again; if it persists, look at the disk or the database, and their logs"
             }
@@ -102,6 +107,7 @@ impl fmt::Display for Fault {
                 write!(f, "cannot {attempted}: {on} was written by a later version")
             }
             FaultKind::Corrupt => write!(f, "cannot {attempted}: {on} is damaged"),
+            FaultKind::Exposed => write!(f, "cannot {attempted}: anybody can read {on}"),
             FaultKind::Unavailable => write!(f, "cannot {attempted} on {on}"),
         }
     }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "eventstore")]
+use super::eventstore::{Address, KurrentStore};
 use super::sqlite::LEDGER_FILE;
 use super::{DirectoryLock, Fault, FaultKind, PostgresStore, SqliteStore, Store};
 use crate::ledger::Purpose;
@@ -18,7 +20,13 @@ pub enum Location {
         /// The role of its servers, if the tables are another's.
         service: Option<String>,
     },
+    /// A stream of an event store, with a side in a directory.
+    #[cfg(feature = "eventstore")]
+    EventStore(Address),
 }
+
+/// Schemes of the event store's URLs, which need the feature `eventstore`.
+const EVENT_STORE_SCHEMES: [&str; 4] = ["esdb", "kurrentdb", "kurrent", "kdb"];
 
 impl Location {
     /// The embedded store in a data directory.
@@ -26,11 +34,15 @@ impl Location {
         Self::Sqlite(directory.to_owned())
     }
 
-    /// `sqlite:PATH` (the directory, or the ledger's file in it) or `postgres://…`. `None`:
-    /// no engine of ours.
+    /// `sqlite:PATH` (the directory, or the ledger's file in it), `postgres://…`, or, in a
+    /// build that has it, `esdb://…` or `kurrentdb://…`. `None`: no engine of ours.
     pub fn parse(url: &str) -> Option<Self> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             return Some(Self::Postgres { url: url.to_owned(), service: None });
+        }
+        #[cfg(feature = "eventstore")]
+        if let Some(address) = Address::parse(url) {
+            return Some(Self::EventStore(address));
         }
         let path = url.strip_prefix("sqlite:")?;
         let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
@@ -41,11 +53,31 @@ impl Location {
         }
     }
 
+    /// Whether a URL names an engine that another build has, with the feature `eventstore`.
+    pub fn needs_event_store(url: &str) -> bool {
+        let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+        let engine = scheme.strip_suffix("+discover").unwrap_or(scheme);
+        !cfg!(feature = "eventstore") && EVENT_STORE_SCHEMES.contains(&engine)
+    }
+
+    /// The same store, used with this data directory: what a store elsewhere keeps on this
+    /// machine is in it, unless the URL says where.
+    #[cfg_attr(not(feature = "eventstore"), expect(unused_variables))]
+    pub fn beside(self, data: &Path) -> Self {
+        match self {
+            #[cfg(feature = "eventstore")]
+            Self::EventStore(address) => Self::EventStore(address.with_side_in(data)),
+            other => other,
+        }
+    }
+
     /// The directory of an embedded store.
     pub fn directory(&self) -> Option<&Path> {
         match self {
             Self::Sqlite(directory) => Some(directory),
             Self::Postgres { .. } => None,
+            #[cfg(feature = "eventstore")]
+            Self::EventStore(_) => None,
         }
     }
 
@@ -69,6 +101,8 @@ impl Location {
             Self::Postgres { url, service } => {
                 Arc::new(PostgresStore::create(url, origin, service.as_deref()).await?)
             }
+            #[cfg(feature = "eventstore")]
+            Self::EventStore(address) => Arc::new(KurrentStore::create(address, origin).await?),
         })
     }
 
@@ -89,6 +123,14 @@ impl Location {
             }
             (Self::Postgres { url, .. }, Purpose::Follow | Purpose::Read) => {
                 Arc::new(PostgresStore::open_read_only(url).await?)
+            }
+            #[cfg(feature = "eventstore")]
+            (Self::EventStore(address), Purpose::Serve | Purpose::Write) => {
+                Arc::new(KurrentStore::open(address).await?)
+            }
+            #[cfg(feature = "eventstore")]
+            (Self::EventStore(address), Purpose::Follow | Purpose::Read) => {
+                Arc::new(KurrentStore::open_read_only(address).await?)
             }
         })
     }

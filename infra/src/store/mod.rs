@@ -6,6 +6,8 @@
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+#[cfg(feature = "eventstore")]
+pub mod eventstore;
 mod fault;
 #[cfg(any(test, feature = "contract"))]
 pub mod faulty;
@@ -24,6 +26,8 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::StrDeserializer;
 
+#[cfg(feature = "eventstore")]
+pub use eventstore::KurrentStore;
 pub use fault::{Fault, FaultKind};
 pub use location::Location;
 pub use memory::MemoryStore;

@@ -163,6 +163,28 @@ impl SqliteStore {
         Ok(Self { shared: Arc::new(shared), writer: None })
     }
 
+    /// Writes the ledger as it is at one moment to a new file, beside whoever writes it;
+    /// appends go on meanwhile. What was erased is not in the copy.
+    ///
+    /// `to`: a directory. Errors: `AlreadyThere`, `Full`, and those of reading.
+    pub async fn copy_to(&self, to: &Path) -> Result<(), Fault> {
+        let path = to.join(LEDGER_FILE);
+        let shown = path.display().to_string();
+        if path.exists() {
+            return Err(Fault::new(FaultKind::AlreadyThere, "copy the ledger", shown));
+        }
+        let target = path.clone();
+        self.read("copy the ledger", move |connection, _| {
+            // One read transaction: the copy has no part of an append.
+            connection.execute("VACUUM INTO ?1", [target.to_string_lossy()]).map(drop)
+        })
+        .await?;
+        // SQLite does not wait for the disk here.
+        File::open(&path)
+            .and_then(|file| file.sync_all())
+            .map_err(|e| Fault::io(e, "copy the ledger", shown))
+    }
+
     /// Opens it as on a disk with room for so many pages only.
     #[cfg(any(test, feature = "contract"))]
     pub fn open_with_room(directory: &Path, pages: u32) -> Result<Self, Fault> {
@@ -713,8 +735,11 @@ impl WriterThread {
         drop(keys);
         self.checkpoint_owed |= !batch.erased.is_empty();
         if self.checkpoint_owed {
-            // A reader may hold the log back: the next append tries again.
+            // A reader may hold the log back, a backup for as long as it takes: nobody waits
+            // for it, the next append tries again.
+            let _ = self.connection.busy_timeout(Duration::ZERO);
             self.checkpoint_owed = !fold_log(&self.connection);
+            let _ = self.connection.busy_timeout(BUSY);
         }
         Ok(())
     }

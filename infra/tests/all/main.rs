@@ -1,5 +1,6 @@
 //! What a ledger promises, tried from outside: one binary, so that it links once.
 
+mod extract;
 mod failover;
 mod faults;
 mod framework;

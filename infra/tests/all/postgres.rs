@@ -295,6 +295,85 @@ async fn what_the_server_refuses_is_known_not_to_be_applied_and_said() {
     contract::compare(&store, &sample).await;
 }
 
+/// A disk of 16 MiB for a server's tables, with a file that takes half of it.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// `Err`: why there is none.
+    fn mount(cluster: &Cluster) -> Result<Self, String> {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+        let place = tempfile::tempdir().expect("a directory");
+        let everybody = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(place.path(), everybody).expect("its mode");
+        let mount = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"])
+            .arg(place.path())
+            .output()
+            .map_err(|e| e.to_string())?;
+        if !mount.status.success() {
+            return Err(String::from_utf8_lossy(&mount.stderr).trim().to_owned());
+        }
+        let disk = Self(place);
+        let server = std::fs::metadata(cluster.directory()).expect("its directory");
+        let tables = disk.tables();
+        std::fs::create_dir(&tables).expect("there is room");
+        chown(&tables, Some(server.uid()), Some(server.gid())).expect("given away");
+        std::fs::write(disk.ballast(), vec![1; 8 << 20]).expect("there is room");
+        Ok(disk)
+    }
+
+    fn tables(&self) -> std::path::PathBuf {
+        self.0.path().join("tables")
+    }
+
+    fn ballast(&self) -> std::path::PathBuf {
+        self.0.path().join("ballast")
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_under_the_tables_loses_nothing_and_with_room_it_goes_on() {
+    let cluster = Cluster::start(&[]);
+    let disk = match SmallDisk::mount(&cluster) {
+        Ok(disk) => disk,
+        Err(why) => {
+            println!("not tested: a small disk needs the right to mount one ({why})");
+            return;
+        }
+    };
+    let (store, _, mut sample) = with_batches(&cluster, "ledger").await;
+    let tables = disk.tables();
+    cluster.psql("ledger", &format!("CREATE TABLESPACE small LOCATION '{}'", tables.display()));
+    cluster.psql(
+        "ledger",
+        "ALTER TABLE entries SET TABLESPACE small; ALTER TABLE filings SET TABLESPACE small; \
+         ALTER TABLE disclosures SET TABLESPACE small",
+    );
+    let full = loop {
+        let batch = sample.batch(50, 10);
+        match store.append(batch.clone()).await {
+            Ok(()) => sample.add(&batch),
+            refused => break not_applied(refused),
+        }
+        assert!(sample.entries.len() < 50_000, "16 MiB do not hold so much");
+    };
+    assert_eq!(full.kind(), FaultKind::Full);
+    assert!(full.retry_is_safe());
+    // Full, it still answers, with what was acknowledged and no more.
+    contract::compare(&store, &sample).await;
+    assert_eq!(store.head().await.expect("readable"), sample.head());
+    std::fs::remove_file(disk.ballast()).expect("our own file");
+    append(&store, &mut sample).await;
+    contract::compare(&store, &sample).await;
+    drop(cluster);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_down_is_said_and_one_that_is_back_goes_on() {
     let mut cluster = Cluster::start(&[]);

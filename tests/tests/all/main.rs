@@ -2,10 +2,14 @@
 
 #[path = "../architecture.rs"]
 mod architecture;
+#[path = "../browser/mod.rs"]
+mod browser;
 #[path = "../canonical.rs"]
 mod canonical;
 #[path = "../dry_run.rs"]
 mod dry_run;
+#[path = "../eventstore/mod.rs"]
+mod eventstore;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 #[path = "../receipts.rs"]

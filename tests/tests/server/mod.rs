@@ -3,11 +3,16 @@
 mod ask;
 mod bitemporal;
 mod cases;
+mod controller;
 mod crash;
 mod disk;
 mod first_minute;
 mod gate;
 mod lifecycle;
+mod me;
 mod ndjson;
+mod operations;
+mod regulator;
 mod rights;
 mod stores;
+mod walk;

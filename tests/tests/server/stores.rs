@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use greffe_infra::testing::cluster::Cluster;
 use greffe_tests::http::{Answer, Client};
-use greffe_tests::server::{Server, create_ledger, greffe, submit};
+use greffe_tests::server::{Server, create_ledger, greffe, program, submit};
 use greffe_tests::signing::{access, declaration, sign};
 use serde_json::Value;
 
@@ -110,4 +110,137 @@ async fn a_ledger_moved_to_a_database_is_served_by_two_and_survives_its_writer()
     create_ledger(data.path(), &[("caisse", &["controller"]), ("cnil", &["regulator"])]).await;
     let work = move || moved_and_served(data.path(), standby.path(), reader.path());
     tokio::task::spawn_blocking(work).await.expect("no step fails");
+}
+
+/// A writer that is stopped and wakes, by signals, as a virtual machine that is paused.
+fn put_to_sleep_and_woken(data: &Path, standby: &Path) {
+    let cluster = Cluster::start(&[]);
+    let url = cluster.database("ledger");
+    let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+    let (data, standby) = (text(data), text(standby));
+    done(&["migrate", "--from", &format!("sqlite:{data}"), "--to", &url]);
+    for file in ["ledger-key.pem", "subject-secret", "trust.json"] {
+        std::fs::copy(Path::new(&data).join(file), Path::new(&standby).join(file)).expect("copied");
+    }
+    let serve = |data: &str| {
+        Server::try_start_with(&["--data", data, "--store", &url]).expect("the server starts")
+    };
+    let (first, second) = (serve(&data), serve(&standby));
+    let declare = sign(
+        "caisse",
+        "processing.declare",
+        Some("2020"),
+        declaration("p", &["R-CPAM"]),
+        "declare",
+    );
+    let mut receipts = submit(&first.client(), &declare).expect("declared");
+    receipts.extend(submit(&first.client(), &report(1)).expect("recorded"));
+    first.signal("-STOP");
+    // What reaches it while it sleeps waits in its socket, and is tried when it wakes.
+    let asleep = first.client();
+    let late = std::thread::spawn(move || submit(&asleep, &report(2)));
+    until(&second.client(), |r| r["standing"] == "writes");
+    receipts.extend(submit(&second.client(), &report(3)).expect("recorded"));
+    first.signal("-CONT");
+    let refused = late.join().expect("no panic").expect_err("its time is over");
+    assert_eq!(refused["code"], "read-only", "{refused}");
+    until(&first.client(), |r| r["standing"] == "follows" && r["size"] == 5);
+    let again = submit(&second.client(), &report(2)).expect("recorded now, once");
+    receipts.extend(again);
+    for (n, receipt) in (2..).zip(&receipts) {
+        assert_eq!(receipt["position"], n, "no position is given twice, and none left out");
+    }
+    drop((first, second));
+    done(&["fsck", "--data", &data, "--store", &url]);
+    let out = Path::new(&data).join("export.ndjson");
+    done(&["export", "--data", &data, "--store", &url, "--out", &text(&out)]);
+    let trust = Path::new(&data).join("trust.json");
+    let verified = std::process::Command::new(program("greffe-verify"))
+        .args([&out, Path::new("--trust"), &trust])
+        .output()
+        .expect("the verifier runs");
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_slept_through_its_lease_wakes_as_a_follower_and_appends_nothing() {
+    let [data, standby] = [0; 2].map(|_| tempfile::tempdir().expect("a directory"));
+    create_ledger(data.path(), &[("caisse", &["controller"])]).await;
+    let work = move || put_to_sleep_and_woken(data.path(), standby.path());
+    tokio::task::spawn_blocking(work).await.expect("no step fails");
+}
+
+/// Kills copies of a ledger to a database part of the way, until one comes to its end.
+fn moved_in_pieces(data: &Path) {
+    const ENTRIES: u64 = 3 + 60 * 100;
+    let server = Server::start(data);
+    let declare = sign(
+        "caisse",
+        "processing.declare",
+        Some("2020"),
+        declaration("p", &["R-CPAM"]),
+        "declare",
+    );
+    submit(&server.client(), &declare).expect("declared");
+    for lot in 0..60 {
+        let bodies: Value = (0..100)
+            .map(|n| {
+                let subject = *blake3::hash(format!("{lot} {n}").as_bytes()).as_bytes();
+                access("p", "caisse", "R-CPAM", subject)
+            })
+            .collect();
+        let lot = sign("caisse", "access.report", Some("2026"), bodies, &format!("lot {lot}"));
+        submit(&server.client(), &lot).expect("recorded");
+    }
+    let head = server.client().get("/v1/head").expect("an answer").accepted().expect("a head");
+    assert_eq!(head["size"], ENTRIES);
+    server.signal_terminate();
+    assert_eq!(server.wait(), Some(0));
+
+    let cluster = Cluster::start(&[]);
+    let url = cluster.database("ledger");
+    let from = format!("sqlite:{}", data.to_str().expect("UTF-8"));
+    let copied = || {
+        let there = cluster.psql("ledger", "SELECT to_regclass('entries') IS NOT NULL");
+        if there != "t" {
+            return 0;
+        }
+        let count = cluster.psql("ledger", "SELECT count(*) FROM entries");
+        count.parse::<u64>().expect("a number")
+    };
+    let mut reached = Vec::new();
+    while reached.len() < 3 {
+        let before = copied();
+        let mut running = std::process::Command::new(program("greffe"))
+            .args(["migrate", "--from", &from, "--to", &url])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        // Killed as soon as it has copied something more; if it was faster, it is done.
+        while copied() == before && running.try_wait().expect("it is ours").is_none() {
+            std::thread::yield_now();
+        }
+        let _ = running.kill();
+        let _ = running.wait();
+        let now = copied();
+        assert_eq!((now - 3) % 100, 0, "it ends with a whole filing: {now}");
+        reached.push(now);
+        if now == ENTRIES {
+            break;
+        }
+    }
+    assert!(reached[0] < ENTRIES, "it was interrupted: {reached:?}");
+    let said = done(&["migrate", "--from", &from, "--to", &url]);
+    let link = head["link"].as_str().expect("a link");
+    assert!(said.contains(&format!("{ENTRIES} entries, head {link}")), "{said}");
+    assert!(said.contains("went on from position"), "{said}");
+    done(&["fsck", "--data", data.to_str().expect("UTF-8"), "--store", &url]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_to_a_database_killed_on_the_way_goes_on_and_ends_at_the_same_head() {
+    let data = tempfile::tempdir().expect("a directory");
+    create_ledger(data.path(), &[("caisse", &["controller"])]).await;
+    tokio::task::spawn_blocking(move || moved_in_pieces(data.path())).await.expect("moved");
 }

@@ -4,10 +4,14 @@
 //! Pages show what the JSON routes say and decide nothing. Words are in `locales/`, shapes in
 //! `templates/`; a page is one file with its style in it, and asks nobody else for anything.
 
+pub mod assets;
+pub mod controller;
 mod field;
 pub mod home;
+pub mod me;
 pub mod problems;
 pub mod register;
+pub mod regulator;
 pub mod signin;
 mod timeline;
 
@@ -48,6 +52,14 @@ pub static SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     );
     HeaderValue::from_str(&policy).expect("a policy of ASCII")
 });
+
+/// The mark of the site, which every browser asks for: without it each first page would log an
+/// error.
+pub async fn icon() -> impl IntoResponse {
+    const ICON: &str = include_str!("../../../assets/icon.svg");
+    let kept = "public, max-age=604800";
+    ([(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, kept)], ICON)
+}
 
 /// What every page needs to know of its reader.
 #[derive(Debug, Clone)]

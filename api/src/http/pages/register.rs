@@ -554,7 +554,7 @@ pub async fn experiment(
             Some((day, target))
         })
         .collect();
-    let chart = charts::sites(&frame, &steps, &planned);
+    let chart = charts::sites(&frame, &steps, &planned, &[]);
     let conditions = conditions(&frame, &answer["about"]);
     let page = ExperimentPage {
         processing: titled(&app, answer["processing"].as_str().unwrap_or_default()),

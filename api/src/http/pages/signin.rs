@@ -1,7 +1,8 @@
 //! Signing in and out.
 //!
-//! `/signin → provider → /signin/callback → session → where the reader was going`. In the
-//! demonstration, people to choose from instead, for browsers on this machine only.
+//! `/signin → a page that leads on → provider → /signin/callback → session → where the reader
+//! was going`. In the demonstration, people to choose from instead, for browsers on this machine
+//! only. Why a page leads on to the provider and no redirect does is ADR 0033.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -91,6 +92,10 @@ impl SignIn {
         Ok(provider)
     }
 
+    fn forget_provider(&self) {
+        *self.provider.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn remember(&self, pending: Pending, then: String, now: i64) -> Result<(), Problem> {
         let mut all = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, (_, _, expires)| *expires > now);
@@ -134,7 +139,7 @@ fn people(app: &Shared, from: SocketAddr) -> Vec<DemoPerson> {
     if from.ip().is_loopback() { app.sign_in.demonstration.clone() } else { Vec::new() }
 }
 
-fn redirect(to: &str) -> Response {
+pub fn redirect(to: &str) -> Response {
     let to = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
     (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response()
 }
@@ -165,8 +170,17 @@ pub async fn page(
     Ok(with_cookie(frame.render(&page), &under_way))
 }
 
+/// Leads on to the provider.
+#[derive(Template)]
+#[template(path = "leaving.html")]
+struct Leaving {
+    frame: Frame,
+    url: String,
+}
+
 #[derive(Deserialize)]
 pub struct Begin {
+    #[serde(default)]
     form: String,
     then: Option<String>,
     /// A demonstration's person; left out for the provider.
@@ -177,6 +191,7 @@ pub async fn begin(
     State(app): State<Shared>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
+    frame: Frame,
     Form(form): Form<Begin>,
 ) -> Result<Response, Problem> {
     app.quotas.take("sign-ins", &from.ip().to_string(), 1, app.limits.sign_ins_per_minute)?;
@@ -203,7 +218,9 @@ pub async fn begin(
         pending.state
     );
     app.sign_in.remember(pending, then, now)?;
-    Ok(with_cookie(redirect(&url), &under_way))
+    // Browsers hold a form's redirects to `form-action`, which names this site alone.
+    let page = frame.render(&Leaving { frame: frame.clone(), url });
+    Ok(with_cookie(page, &under_way))
 }
 
 pub async fn callback(
@@ -218,9 +235,7 @@ pub async fn callback(
     let (pending, then) =
         app.sign_in.recall(state, now).filter(|_| begun).ok_or_else(form_expired)?;
     let Some(code) = params.text("code").map(str::to_owned) else {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "sign-in-refused",
+        return Err(refused(
             "le fournisseur d’identité n’a pas confirmé la connexion ; recommencer",
             "the identity provider did not confirm the sign-in; start over",
         ));
@@ -230,18 +245,20 @@ pub async fn callback(
         tokio::task::spawn_blocking(move || asked.sign_in.provider()?.finish(code, pending))
             .await
             .expect("a sign-in does not panic")
-            .map_err(|e| unavailable(&e))?;
+            .map_err(|e| {
+                // Its keys may have changed since it was discovered.
+                app.sign_in.forget_provider();
+                unavailable(&e)
+            })?;
     let person = match identity {
         // As `POST /v1/subjects` derives it for controllers.
-        Identity::Person(pivot) => {
-            Person::Citizen { subject: app.ledger.subject_reference(&pivot)? }
-        }
+        Identity::Person(pivot) => Person::Citizen {
+            subject: app.ledger.subject_reference(&pivot).map_err(|e| unreadable(&e))?,
+        },
         Identity::Agent(party) => {
             let known = app.ledger.with_register(|r| r.party(&party).is_some());
             if !known {
-                return Err(Problem::new(
-                    StatusCode::FORBIDDEN,
-                    "sign-in-refused",
+                return Err(refused(
                     "l’organisme pour lequel vous vous connectez n’est pas inscrit au registre",
                     "the organisation you sign in for is not registered",
                 ));
@@ -254,13 +271,30 @@ pub async fn callback(
     Ok(with_cookie(redirect(&then), &cookie))
 }
 
+/// Nobody is signed in, and what the reader can do.
+fn refused(fr: impl Into<String>, en: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "sign-in-refused", fr, en)
+}
+
 fn unavailable(error: &SignInError) -> Problem {
+    // The causes are the operator's; none holds a claim's value.
+    crate::log::fault(error);
     match error {
-        SignInError::ClaimMissing(_) | SignInError::Refused(_) => Problem::new(
-            StatusCode::FORBIDDEN,
-            "sign-in-refused",
-            format!("la connexion n’a pas abouti : {error}"),
-            format!("the sign-in did not succeed: {error}"),
+        SignInError::ClaimMissing(claim) => refused(
+            format!(
+                "le fournisseur d’identité n’a pas transmis « {claim} », sans quoi on ne sait pas qui se connecte ; compléter l’identité auprès de lui"
+            ),
+            format!(
+                "the identity provider did not give `{claim}`, without which it is not known who signs in; complete the identity there"
+            ),
+        ),
+        SignInError::Assurance => refused(
+            "ce mode de connexion n’est pas assez sûr pour ce registre ; en choisir un autre auprès du fournisseur d’identité",
+            "this way of signing in is not safe enough for this register; choose another at the identity provider",
+        ),
+        SignInError::Refused(_) => refused(
+            "le fournisseur d’identité n’a pas confirmé cette connexion ; la reprendre du début",
+            "the identity provider did not confirm this sign-in; start it over",
         ),
         SignInError::Provider(_) | SignInError::Setting(_) => Problem::new(
             StatusCode::BAD_GATEWAY,
@@ -271,8 +305,24 @@ fn unavailable(error: &SignInError) -> Problem {
     }
 }
 
+/// An identity that no reference can be made of: the claim is named, its value is not.
+fn unreadable(refusal: &greffe_domain::refusal::Refusal) -> Problem {
+    let claim = refusal.errors.first().map_or("?", |e| e.pointer.trim_start_matches('/'));
+    refused(
+        format!(
+            "« {claim} », transmis par le fournisseur d’identité, ne peut pas être lu : {} ; compléter l’identité auprès de lui",
+            refusal.detail.fr
+        ),
+        format!(
+            "`{claim}`, given by the identity provider, cannot be read: {}; complete the identity there",
+            refusal.detail.en
+        ),
+    )
+}
+
 #[derive(Deserialize)]
 pub struct End {
+    #[serde(default)]
     csrf: String,
 }
 
@@ -291,12 +341,17 @@ pub async fn end(
 /// Where somebody starts after signing in.
 pub fn home_of(app: &Shared, person: &Person) -> &'static str {
     match person {
-        Person::Citizen { .. } => "/",
+        Person::Citizen { .. } => "/me",
         Person::Agent { party } => {
-            let is_regulator = app
-                .ledger
-                .with_register(|r| r.party(party).is_some_and(|p| p.has(Role::Regulator)));
-            if is_regulator { "/register" } else { "/register/processings" }
+            let has =
+                |role| app.ledger.with_register(|r| r.party(party).is_some_and(|p| p.has(role)));
+            if has(Role::Regulator) {
+                "/regulator"
+            } else if has(Role::Controller) {
+                "/controller"
+            } else {
+                "/register/processings"
+            }
         }
     }
 }

@@ -1,0 +1,299 @@
+# Mots des pages de l’autorité.
+
+chart-accesses = Accès par période et par constat actuel
+chart-accesses-basis = Accès par période et par constat actuel : { $basis }
+chart-accesses-desc = { $n ->
+    [one] Une colonne, empilée par constat ; le tableau voisin donne chaque nombre.
+   *[other] { $n } colonnes, une par période, empilées par constat ; le tableau voisin donne chaque nombre.
+ }
+chart-codes = Constats par règle
+chart-codes-desc = { $n ->
+    [one] Une barre ; le tableau voisin donne chaque nombre.
+   *[other] { $n } barres, une par règle, les plus fréquentes d’abord ; le tableau voisin donne chaque nombre.
+ }
+chart-codes-note = Constats qui tiennent. Barre pleine : tels que constatés à l’inscription ; barre creuse : apparus ou modifiés depuis.
+chart-sites-desc = { $n ->
+    [one] Un site inscrit au dernier jour du graphique.
+   *[other] { $n } sites inscrits au dernier jour du graphique.
+ }
+date-unknown-short = sans date
+event-AccessContested = Accès contesté
+event-AccessDenied = Accès refusé
+event-AccessGranted = Accès accordé
+event-AccessRecorded = Accès rapporté
+event-ConsultationHeld = Consultation
+event-ContestationAnswered = Réponse à une contestation
+event-CourtRuling = Décision de justice
+event-DataUsedAgainstSubject = Usage contre une personne
+event-DecisionEnded = Fin d’une décision
+event-DecisionRendered = Décision rendue
+event-ErasureRefused = Effacement refusé
+event-EvaluationPublished = Évaluation publiée
+event-ExpansionPlanned = Extension projetée
+event-ExperimentEnded = Expérimentation terminée
+event-ExperimentExpanded = Extension
+event-ExperimentLaunched = Expérimentation lancée
+event-FormalityFiled = Formalité déposée
+event-GeneralisationConditionMet = Condition remplie
+event-GeneralisationConditionSet = Condition posée
+event-GeneralisationDecided = Généralisation décidée
+event-ImpactAssessmentFiled = Analyse d’impact
+event-KeyEnrolled = Clé enregistrée
+event-KeyRevoked = Clé révoquée
+event-LedgerKeyRotated = Changement de clé du registre
+event-LedgerOpened = Ouverture du registre
+event-MilestoneRecorded = Étape
+event-PartyRegistered = Organisme inscrit
+event-ProcessingAmended = Traitement modifié
+event-ProcessingDeclared = Traitement déclaré
+event-ProcessingWithdrawn = Traitement retiré
+event-ReceiptIssued = Récépissé délivré
+event-ReferenceTextPublished = Texte de référence publié
+event-SiteEnrolled = Site inscrit
+event-StatementMade = Déclaration publique
+event-SubjectAgreed = Accord d’une personne
+event-SubjectErased = Effacement
+event-SubjectObjected = Opposition d’une personne
+event-SubjectsInformed = Personnes informées
+event-SystemDeployed = Mise en service
+event-WorksCouncilOpinion = Avis du comité
+reg-about = Porte sur
+reg-access = Accès
+reg-accesses = Accès
+reg-accesses-n = { $n ->
+    [0] aucun accès
+    [one] voir { $n } accès
+   *[other] voir les { $n } accès
+ }
+reg-accesses-title = Recherche d’accès
+reg-address = L’adresse de la page est la recherche : elle se copie, se partage et se met en favori.
+reg-agent = Agent
+reg-all-accesses = Tous ces accès
+reg-all-filed = Tout ce qu’il a déposé
+reg-allowed = Étendu par acte
+reg-allowed-said = { $launches ->
+    [0] Aucun lancement par acte de son auteur
+    [one] Un lancement par acte de son auteur
+   *[other] { $launches } lancements par acte de leur auteur
+ } ; { $expansions ->
+    [0] aucune extension inscrite
+    [one] une extension inscrite ({ $sites } sites nommés)
+   *[other] { $expansions } extensions inscrites ({ $sites } sites nommés)
+ }
+reg-any = Tous
+reg-as-known = tel que connu à l’inscription
+reg-audit = Journal
+reg-audit-intro = Toutes les inscriptions, dans l’ordre où le registre les a reçues. Rien n’y est jamais réécrit.
+reg-audit-title = Recherche dans le journal
+reg-basis = Base invoquée
+reg-by = par
+reg-by-basis = Par base invoquée
+reg-by-basis-note = Un accès qui invoque plusieurs bases compte dans chacune.
+reg-by-controller = Constats qui tiennent, par organisme qui a communiqué les données
+reg-cause = dû à l’inscription
+reg-cause-rules = les règles ont changé, pas le registre
+reg-cells = { $n ->
+    [one] { $n } case
+   *[other] { $n } cases
+ }
+reg-changed-by = { $n ->
+    [one] L’inscription qui a changé la réponse
+   *[other] Les inscriptions qui ont changé la réponse
+ }
+reg-changes = Ce qui a changé
+reg-channel = Canal
+reg-clear = Tout effacer
+reg-contested = contesté par l’inscription
+reg-cost-direct = Coût direct
+reg-cost-indirect = Coût indirect
+reg-cost-total = Coût total
+reg-costs = Coûts communiqués
+reg-costs-note = Le coût indirect et le total sont des intervalles, selon le multiple annoncé au lancement de l’expérimentation.
+reg-dossier = Dossier
+reg-dossier-access = Dossier de l’accès
+reg-dossier-accesses = Dossier d’une recherche d’accès
+reg-dossier-check = Ce qui s’y vérifie
+reg-dossier-check-1 = Chaque inscription : son lien se recalcule de ses octets, et la clé du registre a signé ce lien à cette position.
+reg-dossier-check-2 = Chaque dépôt : la signature de son auteur, et l’empreinte que l’inscription cite.
+reg-dossier-check-3 = La dernière ligne : la tête signée du registre, qui montre que le fichier n’a pas été coupé.
+reg-dossier-check-4 = Ce qui ne s’y vérifie pas : qu’aucune autre inscription ne répond à la recherche. L’exportation entière du registre le permet (greffe-verify).
+reg-dossier-cut = (les premiers seulement : resserrer la recherche)
+reg-dossier-experiment = Dossier de l’expérimentation
+reg-dossier-holds = Le fichier contient les accès, les inscriptions sur lesquelles reposent leurs constats et les dépôts signés, une ligne chacun, dans l’ordre du registre. Les valeurs personnelles n’y sont pas : seulement leurs empreintes.
+reg-dossier-lines = Dossier vérifiable (NDJSON)
+reg-dossier-list = Accès du dossier
+reg-dossier-more = { $n ->
+    [one] { $n } autre accès est dans le fichier NDJSON.
+   *[other] { $n } autres accès sont dans le fichier NDJSON.
+ }
+reg-dossier-page = Dossier à imprimer
+reg-dossier-party = Dossier de l’organisme
+reg-enrolled = Sites inscrits
+reg-entries-of = Les inscriptions sur lesquelles reposent les deux réponses
+reg-entry = Inscription
+reg-errors = { $n ->
+    [one] Un champ est à corriger ; rien n’est perdu.
+   *[other] { $n } champs sont à corriger ; rien n’est perdu.
+ }
+reg-event = Fait
+reg-evidence = Source
+reg-experiment-accesses = Accès dans le cadre de l’expérimentation
+reg-field-as-of = Survenus au plus tard le
+reg-field-basis = Base invoquée
+reg-field-by = Déposé par
+reg-field-category = Catégorie de données
+reg-field-code = Règle
+reg-field-discloser = Communiqué par
+reg-field-experiment = Expérimentation
+reg-field-finding = Constat à l’inscription
+reg-field-from = À partir du
+reg-field-known-at = Tel que connu à
+reg-field-now = Constat actuel
+reg-field-party = Organisme (dépôt, communication ou réception)
+reg-field-processing = Traitement
+reg-field-purpose = Finalité
+reg-field-q = Mot, nom ou numéro
+reg-field-recipient = Destinataire
+reg-field-since = Apparu ou modifié depuis le
+reg-field-site = Site ou SIRET
+reg-field-state = État
+reg-field-stream = Objet
+reg-field-to = Jusqu’au
+reg-field-type = Nature
+reg-field-verdict = Verdict à l’inscription
+reg-filed-by = Déposé par
+reg-filing = Dépôt (empreinte)
+reg-filters = Critères
+reg-findings = Constats
+reg-findings-title = Tableau des constats
+reg-found-then = Constaté à l’inscription
+reg-from = communiqué par
+reg-gained = apparu depuis
+reg-go = Chercher
+reg-good-faith = L’accès était couvert le jour où il a été inscrit, et n’a perdu cette couverture que par un acte rétroactif postérieur : celui qui s’y fiait ne pouvait pas le savoir.
+reg-group = groupe :
+reg-growth = Croissance, et ce qui la permettait
+reg-growth-note = Traits verticaux : A, acte du responsable ; F, formalité ; D, décision de l’autorité ; en minuscule, décrit par un tiers. Un projet ne permet rien.
+reg-growth-table = Sites inscrits au regard des formalités, décisions et projets
+reg-hint-known-at = Position, date AAAA-MM-JJ ou heure UTC
+reg-hint-stream = Par exemple processing/anaiss
+reg-intro = Les accès, les constats et le journal entiers, en lecture seule. Ce qui est montré ici est ce que le registre constate, et non une décision.
+reg-its-entry = L’inscription telle que scellée
+reg-key-live = en vigueur
+reg-key-revoked = révoquée
+reg-key-state = État
+reg-known-at = Tel que connu à : { $known }.
+reg-leaf = Feuille de l’inscription
+reg-leaf-cut = La feuille est plus longue ; le dossier la contient entière.
+reg-link-changed = Constats apparus ou modifiés ces trente derniers jours
+reg-link-contested = Accès contestés
+reg-link-decisions = Décisions de l’autorité
+reg-link-endings = Décisions annulées, retirées ou expirées
+reg-link-keys = Clés révoquées
+reg-link-lost-cover = Accès couverts alors, non couverts aujourd’hui
+reg-link-motives = Motifs d’arrêt (TMS) communiqués
+reg-link-not-covered = Accès non couverts aujourd’hui
+reg-link-not-informed = Personnes non informées
+reg-link-purpose-refused = Finalités refusées, et pourtant servies
+reg-link-refused = Demandes d’accès refusées
+reg-link-small-cells = Effectifs trop petits
+reg-lost = levé depuis
+reg-made-on = Établi le
+reg-mark = Repère
+reg-more = { $n ->
+    [one] { $n } autre n’est pas montré ici.
+   *[other] { $n } autres ne sont pas montrés ici.
+ }
+reg-nav = Pages de l’autorité
+reg-newest = Les plus récents d’abord
+reg-no-change = Rien : la réponse d’alors tient encore.
+reg-no-finding = Aucun constat.
+reg-no-formality = aucune formalité inscrite
+reg-no-live-key = Aucune clé en vigueur : cet organisme ne peut plus rien déposer.
+reg-none = Rien ne répond à cette recherche. Cela ne dit rien de ce qui n’a jamais été déposé.
+reg-not-judged = Sans constat
+reg-nothing-planned = Aucun projet inscrit.
+reg-now = Aujourd’hui
+reg-now-is-now = « Constat actuel » et « Tel que connu à » ne vont pas ensemble : retirer l’un des deux
+reg-now-short = Aujourd’hui
+reg-oldest = Les plus anciens d’abord
+reg-other-entries = Autres inscriptions
+reg-other-time = Relire la réponse à un autre moment
+reg-party-accesses = Ses accès
+reg-party-accesses-note = Déposés, communiqués ou reçus.
+reg-party-board = Ces constats un par un
+reg-party-findings = Constats sur ce qu’il a communiqué
+reg-period = Période des données
+reg-period-col = Période
+reg-persons = { $n ->
+    [one] { $n } personne (référence dissimulée)
+   *[other] { $n } personnes (références dissimulées)
+ }
+reg-planned = Projeté
+reg-planned-by = { $n } sites, { $day }
+reg-prev = Lien précédent
+reg-print = la page s’imprime telle quelle
+reg-public-page = page publique
+reg-purpose = Finalité
+reg-recorded = Inscrit le
+reg-refused = refusé
+reg-regime = Régime
+reg-rests-on = Couvert par les inscriptions
+reg-rests-on-nothing = aucune
+reg-reweighed = pesé autrement
+reg-role = Qualité du destinataire
+reg-rule = Règle
+reg-rulebook = Règles appliquées
+reg-save = Garder
+reg-save-name = Garder cette recherche sous un nom
+reg-saved = Recherches gardées dans ce navigateur
+reg-saved-done = Gardée.
+reg-saved-none = Aucune.
+reg-saved-note = L’adresse d’une recherche la contient toute : un favori suffit. Les noms donnés ci-dessus restent dans ce navigateur.
+reg-saved-remove = retirer
+reg-sealed = Telle que scellée
+reg-sealed-intro = Les octets ci-dessous sont ceux qui ont été liés et signés. Les valeurs personnelles n’y figurent que par leur empreinte.
+reg-search-label = Chercher dans le journal
+reg-searches = Chercher
+reg-severity = Gravité
+reg-sides = Alors et aujourd’hui
+reg-site-enrolled = Site inscrit
+reg-sites = { $n ->
+    [0] aucun site
+    [one] { $n } site
+   *[other] { $n } sites
+ }
+reg-sites-by-then = Sites alors
+reg-standing-findings = Constats
+reg-standings = Accès par constat, à l’inscription et aujourd’hui
+reg-start = Vue d’ensemble
+reg-state-changed = modifié
+reg-state-closed = levé
+reg-state-open = ouvert
+reg-states = Ouvert : tient tel que constaté à l’inscription. Modifié : apparu ou pesé autrement depuis. Levé : ne tient plus.
+reg-then = À l’inscription
+reg-then-short = Alors
+reg-tile-accesses = accès inscrits
+reg-tile-changed = accès dont la réponse a changé depuis le { $since }
+reg-tile-entries = inscriptions
+reg-tile-news = constats apparus, modifiés ou levés après coup depuis le { $since }
+reg-tile-open = constats qui tiennent
+reg-time = Heure d’inscription
+reg-title = L’autorité
+reg-to-newest = les plus récents d’abord
+reg-to-oldest = les plus anciens d’abord
+reg-total = Total
+reg-valid-until = servi au plus tard le
+reg-verdict = Constat
+reg-verdicts = Les accès
+reg-weighed-then = pesé alors :
+reg-what = Ce qui a été communiqué
+reg-when = Date
+severity-BLOCKING = bloquant
+severity-INFO = information
+severity-MAJOR = majeur
+severity-MINOR = mineur
+verdict-mark-COVERED = C
+verdict-mark-COVERED-WITH-RESERVATIONS = R
+verdict-mark-NOT-COVERED = N
+verdict-mark-UNDETERMINED = I
