@@ -34,7 +34,7 @@ use greffe_infra::projection::{AccessCount, FindingCount, MAX_COUNTED};
 
 use super::super::problem::Problem;
 use super::super::session::Visitor;
-use super::super::{Params, Shared};
+use super::super::{Params, Shared, queries};
 use super::{Badge, Frame};
 use crate::charts::{self, Bar, Caption, Column, STACK};
 use form::address;
@@ -359,6 +359,7 @@ async fn start(
     params.only(&[])?;
     let since = app.ledger.now().date().add_days(-NEWS_DAYS);
     let projections = &app.projections;
+    queries::caught_up(&app).await;
     let (stats, counts, found, news) = tokio::try_join!(
         projections.stats(),
         projections.access_counts(),

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 
 use super::super::super::problem::Problem;
-use super::super::super::{Params, Shared};
+use super::super::super::{Params, Shared, queries};
 use super::super::{Badge, Frame};
 use super::{Authority, CodeRow, Standing, address, code_chart, code_rows, standings};
 
@@ -62,6 +62,7 @@ pub async fn one(
     params: Params,
 ) -> Result<Response, Problem> {
     params.only(&[])?;
+    queries::caught_up(&app).await;
     let counts = app.projections.party_counts(id.clone()).await?;
     let codes = code_rows(&frame, &app.projections.finding_counts(Some(id.clone())).await?);
     let known_at = app.ledger.size().0.saturating_sub(1).to_string();
