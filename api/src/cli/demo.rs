@@ -123,8 +123,7 @@ async fn load(directory: &Path) -> Result<Ledger, CliError> {
     let played = play(Client::new(&server.url()), cases).await;
     server.stop().await;
     let size = ledger.size();
-    ledger.shutdown().await;
-    drop(ledger);
+    ledger.close().await;
     let report = played?;
     write_key(&staging.join(DESK_KEY), &simulated_party_key(DESK_PARTY))?;
     if directory.exists() {

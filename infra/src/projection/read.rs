@@ -23,6 +23,9 @@ use crate::store::{DisclosureRow, EntryRow, Fault, FaultKind};
 
 /// Fewer entries than this are read where they are: waking a core costs more.
 const READ_ALONE: usize = 64;
+/// Entries read at a stretch. The cores that read also sign for the ledger, and take up what
+/// waits to be signed only between two stretches.
+const READ_TOGETHER: usize = 256;
 
 /// Members whose clear text a reader may look for.
 const SEARCHED: &[&str] = &[
@@ -67,7 +70,7 @@ pub(super) struct ReadEntry {
 pub(super) fn read_entries(
     rows: Vec<EntryRow>,
     disclosures: &[DisclosureRow],
-    with_register: impl FnOnce(&mut dyn FnMut(&Register)),
+    with_register: impl Fn(&mut dyn FnMut(&Register)),
 ) -> Result<Vec<ReadEntry>, Fault> {
     let mut of: HashMap<Position, Vec<&DisclosureRow>> = HashMap::new();
     for disclosure in disclosures {
@@ -77,23 +80,36 @@ pub(super) fn read_entries(
         let disclosures = of.get(&row.position).map_or(&[][..], Vec::as_slice);
         read_entry(row, disclosures)
     };
-    let mut entries: Vec<ReadEntry> = if rows.len() < READ_ALONE {
-        rows.into_iter().map(read).collect::<Result<_, _>>()?
-    } else {
-        rows.into_par_iter().map(read).collect::<Result<_, _>>()?
-    };
-    // The register is asked once, and for nothing else: its writer waits meanwhile.
-    with_register(&mut |register| {
-        for entry in &mut entries {
-            let access = entry.event.filed().and_then(|f| f.body.access());
-            if let Some(access) = access
-                && entry.discloser.is_none()
-            {
-                entry.discloser = controller(register.view(entry.position), &access.processing);
-            }
-            entry.scope = touched(&entry.event, register.view(entry.position + 1));
+    let mut entries: Vec<ReadEntry> = Vec::with_capacity(rows.len());
+    let mut rows = rows.into_iter();
+    loop {
+        let together: Vec<EntryRow> = rows.by_ref().take(READ_TOGETHER).collect();
+        if together.is_empty() {
+            break;
         }
-    });
+        let from = entries.len();
+        if together.len() < READ_ALONE {
+            for row in together {
+                entries.push(read(row)?);
+            }
+        } else {
+            let read: Vec<ReadEntry> =
+                together.into_par_iter().map(read).collect::<Result<_, _>>()?;
+            entries.extend(read);
+        }
+        // Held for a few entries, and for nothing else: the ledger's writer waits meanwhile.
+        with_register(&mut |register| {
+            for entry in &mut entries[from..] {
+                let access = entry.event.filed().and_then(|f| f.body.access());
+                if let Some(access) = access
+                    && entry.discloser.is_none()
+                {
+                    entry.discloser = controller(register.view(entry.position), &access.processing);
+                }
+                entry.scope = touched(&entry.event, register.view(entry.position + 1));
+            }
+        });
+    }
     Ok(entries)
 }
 

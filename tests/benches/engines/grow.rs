@@ -35,8 +35,16 @@ const DATABASE: &str = "grow";
 
 const QUERIES: [&str; 6] = ["subject", "party", "site", "processing", "finding", "audit"];
 
+/// What is done with a ledger at its full size, beside what takes no time.
+#[derive(Clone, Copy)]
+pub struct AtTheEnd {
+    pub rebuild: bool,
+    pub verify: bool,
+}
+
 /// Grows a new ledger on one engine to so many entries.
-pub async fn run(engine: Engine, cluster: Option<&Cluster>, entries: u64) {
+pub async fn run(engine: Engine, cluster: Option<&Cluster>, entries: u64, at_the_end: AtTheEnd) {
+    let began = Instant::now();
     println!("\n## {} to {entries} entries, filings of {BATCH}", engine.name());
     let place = Place::new(engine, cluster, DATABASE).await;
     let ledger = place.open().await;
@@ -55,7 +63,7 @@ pub async fn run(engine: Engine, cluster: Option<&Cluster>, entries: u64) {
         QUERIES.join(", ")
     );
     let filings = entries.div_ceil(BATCH);
-    let mut done = 0;
+    let (mut done, mut recording, mut following) = (0, Duration::ZERO, Duration::ZERO);
     // The first stretch brings it to where tenths are counted from.
     let start = (FROM / BATCH).min(filings / 4);
     for tenth in 0..=10 {
@@ -66,6 +74,8 @@ pub async fn run(engine: Engine, cluster: Option<&Cluster>, entries: u64) {
         let began = Instant::now();
         projections.catch_up(&ledger).await.expect("the projections follow");
         let followed = began.elapsed();
+        recording += spent;
+        following += followed;
         let waits = ask(&projections, done * BATCH).await.expect("answers");
         let waits: Vec<String> = waits.iter().map(|w| format!("{:.2}", w.ms(990))).collect();
         println!(
@@ -81,11 +91,22 @@ pub async fn run(engine: Engine, cluster: Option<&Cluster>, entries: u64) {
     }
     ledger.shutdown().await;
     drop(ledger);
-    finish(&place, cluster, projections).await;
+    println!(
+        "recorded in {:.0} s; the projections made in {:.0} s, from nothing and apart",
+        recording.as_secs_f64(),
+        following.as_secs_f64()
+    );
+    finish(&place, cluster, projections, at_the_end).await;
+    println!("all of it: {:.0} s", began.elapsed().as_secs_f64());
 }
 
 /// Start-up, rebuilding, verification, and bytes on disk, at full size.
-async fn finish(place: &Place, cluster: Option<&Cluster>, projections: Arc<Projections>) {
+async fn finish(
+    place: &Place,
+    cluster: Option<&Cluster>,
+    projections: Arc<Projections>,
+    at_the_end: AtTheEnd,
+) {
     let began = Instant::now();
     let ledger = place.open().await;
     let size = ledger.size().0;
@@ -93,18 +114,27 @@ async fn finish(place: &Place, cluster: Option<&Cluster>, projections: Arc<Proje
     let (bytes, projected) = place.bytes(cluster, DATABASE);
     println!("disk: {} bytes an entry, {} of projections", bytes / size, projected / size);
     println!("memory while it grew: at most {} MiB", peak_memory("self"));
+    if at_the_end.rebuild {
+        reset_peak_memory();
+        let began = Instant::now();
+        projections.rebuild(&ledger).await.expect("rebuilt");
+        let spent = began.elapsed().as_secs_f64();
+        println!(
+            "projections rebuilt: {:.0} s, {:.0} entries/s, at most {} MiB",
+            spent,
+            size as f64 / spent,
+            peak_memory("self")
+        );
+    }
+    if at_the_end.verify {
+        verify(place, &ledger).await;
+    }
+    ledger.shutdown().await;
+}
 
-    reset_peak_memory();
-    let began = Instant::now();
-    projections.rebuild(&ledger).await.expect("rebuilt");
-    let spent = began.elapsed().as_secs_f64();
-    println!(
-        "projections rebuilt: {:.0} s, {:.0} entries/s, at most {} MiB",
-        spent,
-        size as f64 / spent,
-        peak_memory("self")
-    );
-
+/// Exports a ledger and verifies the export as it comes.
+async fn verify(place: &Place, ledger: &Ledger) {
+    let size = ledger.size().0;
     reset_peak_memory();
     let began = Instant::now();
     let head = ledger.head().expect("signed").signed;
@@ -116,7 +146,8 @@ async fn finish(place: &Place, cluster: Option<&Cluster>, projections: Arc<Proje
         greffe_verify::verify(BufReader::with_capacity(1 << 20, reader), &trust)
     });
     let mut out = BufWriter::with_capacity(1 << 20, writer);
-    export(&**ledger.store(), &head, Scope::Whole, &mut out, |_, _| {}).await.expect("exported");
+    let store = ledger.store();
+    export(&**store, &head, Scope::Whole, &mut out, |_, _| {}).await.expect("exported");
     drop(out);
     verifier.join().expect("the verifier ends").expect("sound");
     let spent = began.elapsed().as_secs_f64();
@@ -126,7 +157,6 @@ async fn finish(place: &Place, cluster: Option<&Cluster>, projections: Arc<Proje
         size as f64 / spent,
         peak_memory("self")
     );
-    ledger.shutdown().await;
 }
 
 /// Records filings `from..until`; how long it took, each wait, and our processor time, that

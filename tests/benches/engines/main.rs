@@ -1,7 +1,8 @@
 //! How fast each engine is, beside what bounds it on the same machine in the same run:
 //!
 //! `cargo bench -p greffe-tests --bench engines -- [quick|full] [stock] [memory] [sqlite] [postgres]`
-//! `cargo bench -p greffe-tests --bench engines -- grow ENTRIES [sqlite] [postgres]`
+//! `cargo bench -p greffe-tests --bench engines -- grow ENTRIES [sqlite] [postgres]
+//! [without-rebuild] [without-verification]`
 //!
 //! The first prints tables (`quick`: three short passes; `full`, the default: five): the
 //! stages of an entry and the ceiling they leave, the same event through cqrs-es and
@@ -28,6 +29,7 @@ use greffe_infra::testing::cluster::Cluster;
 use greffe_tests::server::Server;
 
 use crate::filings::{BATCH, Maker};
+use crate::grow::AtTheEnd;
 use crate::measure::{
     Latencies, Pass, Passes, heading, line, peak_memory, processor_time, reset_peak_memory,
 };
@@ -56,9 +58,11 @@ fn main() {
     if asked("grow") {
         let entries = arguments.iter().find_map(|a| a.parse().ok());
         let entries = entries.expect("grow ENTRIES: how many");
+        let at_the_end =
+            AtTheEnd { rebuild: !asked("without-rebuild"), verify: !asked("without-verification") };
         for (name, engine) in [("sqlite", Engine::Sqlite), ("postgres", Engine::Postgres)] {
             if wants(name) {
-                runtime.block_on(grow::run(engine, cluster, entries));
+                runtime.block_on(grow::run(engine, cluster, entries, at_the_end));
             }
         }
         return;
@@ -75,6 +79,7 @@ fn main() {
         let cluster = cluster.expect("started above");
         runtime.block_on(stock_table(size, cluster, &costs.event))
     });
+    let stock = stock.as_deref().unwrap_or_default();
     let engines =
         [("memory", Engine::Memory), ("sqlite", Engine::Sqlite), ("postgres", Engine::Postgres)];
     for (name, engine) in engines {
@@ -133,14 +138,20 @@ async fn stages_of(size: Size, single: &Maker, batch: &Maker) -> Stages {
     Stages { single: medians[0], batch: medians[1], bytes, event }
 }
 
-/// The stock baseline; its median with most clients.
-async fn stock_table(size: Size, cluster: &Cluster, event: &serde_json::Value) -> f64 {
+/// The stock baselines: median rates, each with what it is called.
+async fn stock_table(
+    size: Size,
+    cluster: &Cluster,
+    event: &serde_json::Value,
+) -> Vec<(f64, &'static str)> {
     heading("Stock: cqrs-es and postgres-es, one event a command, nothing signed");
     cluster.psql("postgres", "CREATE DATABASE stock");
     let server = place::postmaster(cluster);
     let database = || measure::family_time(&server);
-    let mut best: f64 = 0.0;
-    for (clients, commands) in [(1, 1_000), (8, 4_000), (32, 6_000)] {
+    let mut baselines = Vec::new();
+    for (clients, commands, name) in
+        [(1, 4_000, "stock, 1"), (8, 12_000, "stock, 8"), (32, 16_000, "stock, 32")]
+    {
         let options = sqlx::postgres::PgConnectOptions::new()
             .socket(cluster.directory())
             .username("greffe")
@@ -148,9 +159,9 @@ async fn stock_table(size: Size, cluster: &Cluster, event: &serde_json::Value) -
         let plan = (size.passes, clients, commands / size.divisor);
         let passes = stock::run(options, event, plan, &database).await;
         line(&format!("{clients} clients"), &passes, &[]);
-        best = best.max(passes.median().rate);
+        baselines.push((passes.median().rate, name));
     }
-    best
+    baselines
 }
 
 /// One engine: raw, committing, in process, over HTTP.
@@ -159,7 +170,7 @@ async fn measure_engine(
     engine: Engine,
     cluster: Option<&Cluster>,
     costs: &Stages,
-    stock: Option<f64>,
+    stock: &[(f64, &str)],
     single: &Maker,
     batch: &Maker,
 ) {
@@ -214,7 +225,7 @@ async fn measure_engine(
         let rate = passes.median().rate;
         inside[index] = rate;
         let mut ratios = vec![(ceiling, "the ceiling")];
-        ratios.extend(stock.map(|stock| (stock, "stock")));
+        ratios.extend(stock);
         ratios.extend(raw.map(|raw| (raw, "raw rows")));
         line(&format!("in process, {name}"), &passes, &ratios);
         println!("  ceiling {ceiling:.0}/s; peak memory {} MiB", peak_memory("self"));
@@ -231,19 +242,26 @@ async fn measure_engine(
     projections_line(&place).await;
     let server = Server::try_start_with(&place.arguments()).expect("the server starts");
     for (index, (name, maker, _, _)) in shapes.into_iter().enumerate() {
-        for connections in [1, 8, 64] {
+        for connections in [1, 8, 64, 256] {
             let filings = match (maker.items(), connections) {
-                (1, 1) => 800,
-                (1, 8) => 4_000,
-                (1, _) => 6_000,
-                (_, 1) => 80,
-                _ => 240,
+                (1, 1) => 2_000,
+                (1, 8) => 8_000,
+                (1, _) => 16_000,
+                (_, 1) => 160,
+                (_, 8) => 480,
+                _ => 1_024,
             };
             let plan = (size.passes, filings / size.divisor, &mut runs);
-            let (passes, half) = ours::http_passes(&place, &server, connections, maker, plan);
+            let load = (connections, maker);
+            ours::follow(&server);
+            let passes = ours::http_passes(&place, &server, load, plan);
             let ratios = [(inside[index], "in process")];
             line(&format!("HTTP, {connections} connections, {name}"), &passes, &ratios);
             if connections == 64 {
+                let half = passes.median().rate / maker.items() as f64 / 2.0;
+                ours::follow(&server);
+                let plan = (half.max(1.0), filings / size.divisor, &mut runs);
+                let half = ours::http_at(&place, &server, load, plan);
                 line("  at half load", &Passes::new(vec![half]), &[]);
             }
         }

@@ -16,8 +16,6 @@ use crate::place::Place;
 
 /// Entries that wait for their receipts at any time, in process.
 const IN_FLIGHT: u64 = 2_048;
-/// Connections that an open-loop client spreads its filings over.
-const OPEN_CONNECTIONS: usize = 64;
 
 /// When a client sends.
 #[derive(Clone, Copy)]
@@ -176,24 +174,42 @@ fn over_http(
     Pass { rate, latencies, processor }
 }
 
-/// Passes over HTTP, then one at half the median rate.
+/// Waits until a server's projections hold what its ledger does: what one measurement left
+/// behind is not another's to pay for.
+pub fn follow(server: &Server) {
+    loop {
+        let answer = server.client().get("/readyz").expect("an answer");
+        if answer.body["lag"] == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Passes over HTTP, each connection sending when it is answered.
 pub fn http_passes(
     place: &Place,
     server: &Server,
-    connections: usize,
-    maker: &Maker,
+    (connections, maker): (usize, &Maker),
     (passes, filings, runs): (usize, u64, &mut u32),
-) -> (Passes, Pass) {
-    let mut make = |count| {
-        *runs += 1;
-        maker.many(*runs, 0, count)
-    };
+) -> Passes {
     let items = maker.items();
-    let all = (0..passes)
-        .map(|_| over_http(place, server, connections, &make(filings), items, Load::Closed));
-    let all = Passes::new(all.collect());
-    let half = all.median().rate / items as f64 / 2.0;
-    let open = OPEN_CONNECTIONS.max(connections);
-    let half = over_http(place, server, open, &make(filings), items, Load::Open(half.max(1.0)));
-    (all, half)
+    let pass = |_| {
+        *runs += 1;
+        let texts = maker.many(*runs, 0, filings);
+        over_http(place, server, connections, &texts, items, Load::Closed)
+    };
+    Passes::new((0..passes).map(pass).collect())
+}
+
+/// One pass over HTTP at a rate of filings.
+pub fn http_at(
+    place: &Place,
+    server: &Server,
+    (connections, maker): (usize, &Maker),
+    (rate, filings, runs): (f64, u64, &mut u32),
+) -> Pass {
+    *runs += 1;
+    let texts = maker.many(*runs, 0, filings);
+    over_http(place, server, connections, &texts, maker.items(), Load::Open(rate))
 }
