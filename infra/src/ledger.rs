@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
 
 use greffe_domain::aggregate;
 use greffe_domain::body::{Access, Body};
@@ -46,8 +45,6 @@ use crate::trust::{TRUST_FILE, Trust};
 
 /// File of the registrar's key, written by `create` when none is given.
 pub const REGISTRAR_KEY_FILE: &str = keystore::REGISTRAR_KEY;
-/// Longest wait for what still uses a ledger that closes.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// A text longer than this is read on a blocking thread: it would hold a core too long.
 const INLINE_BYTES: usize = 16 * 1024;
 
@@ -695,16 +692,6 @@ impl Ledger {
         self.inner.set_mode(Mode::Stopped);
         self.inner.join_writer().await;
         self.inner.store.resign().await;
-    }
-
-    /// Shuts down and waits until nothing in this process uses it, so that its directory can
-    /// be opened again: a task that was stopped may still be reading.
-    pub async fn close(self) {
-        self.shutdown().await;
-        let began = Instant::now();
-        while Arc::strong_count(&self.inner) > 1 && began.elapsed() < PATIENCE {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
     }
 }
 

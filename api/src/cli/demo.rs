@@ -10,7 +10,7 @@ use greffe_infra::ledger::Ledger;
 
 use super::CliError;
 use super::replay::{open_simulated, play};
-use super::serve::{Local, bind, default_address, told_to_stop};
+use super::serve::{Local, at_once, bind, default_address, told_to_stop};
 use crate::affairs::{self, Answer};
 use crate::client::Client;
 use crate::config::Limits;
@@ -85,7 +85,8 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     let app = App::open(ledger.clone(), &args.data, Limits::default(), sign_in, desk).await?;
     introduce(&app, &format!("http://{address}")).await?;
     let routes = router(app).into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, routes).with_graceful_shutdown(told_to_stop()).await;
+    let served =
+        axum::serve(at_once(listener), routes).with_graceful_shutdown(told_to_stop()).await;
     ledger.shutdown().await;
     served.map_err(|e| CliError::broken(format!("the server stopped: {e}"), "start it again"))
 }
@@ -123,7 +124,8 @@ async fn load(directory: &Path) -> Result<Ledger, CliError> {
     let played = play(Client::new(&server.url()), cases).await;
     server.stop().await;
     let size = ledger.size();
-    ledger.close().await;
+    ledger.shutdown().await;
+    drop(ledger);
     let report = played?;
     write_key(&staging.join(DESK_KEY), &simulated_party_key(DESK_PARTY))?;
     if directory.exists() {

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use axum::serve::{ListenerExt as _, TapIo};
 use greffe_domain::vocabulary::Role;
 use greffe_infra::ledger::{Ledger, Purpose, Standing};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -84,6 +85,15 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
     })
 }
 
+/// Has answers sent as they are written: the end of a long one would otherwise wait until
+/// its reader acknowledges what came before, tens of milliseconds.
+pub fn at_once(listener: TcpListener) -> TapIo<TcpListener, fn(&mut TcpStream)> {
+    listener.tap_io(|stream| {
+        // Without it, answers are late and no less right.
+        let _ = stream.set_nodelay(true);
+    })
+}
+
 /// Serves until SIGTERM or SIGINT, then finishes what was begun.
 pub async fn serve_until_told(
     ledger: Ledger,
@@ -95,7 +105,8 @@ pub async fn serve_until_told(
 ) -> Result<(), CliError> {
     let app = App::open(ledger.clone(), directory, limits, sign_in, desk).await?;
     let routes = router(app).into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, routes).with_graceful_shutdown(told_to_stop()).await;
+    let served =
+        axum::serve(at_once(listener), routes).with_graceful_shutdown(told_to_stop()).await;
     // Requests in flight have their answers; now what waits for the disk.
     ledger.shutdown().await;
     served.map_err(|e| CliError::broken(format!("the server stopped: {e}"), "start it again"))
@@ -138,7 +149,7 @@ impl Local {
         let (stop, stopped) = oneshot::channel();
         let routes = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let task = tokio::spawn(async move {
-            let _ = axum::serve(listener, routes)
+            let _ = axum::serve(at_once(listener), routes)
                 .with_graceful_shutdown(async {
                     let _ = stopped.await;
                 })
