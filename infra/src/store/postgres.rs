@@ -33,9 +33,10 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::damage::UnreadableCell;
 use super::{
     AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow, Head,
-    Lead, RecordedFiling, Store, stream_type_of,
+    Lead, RecordedFiling, Store, half_cited, stream_type_of,
 };
 use crate::entropy;
 
@@ -1015,20 +1016,28 @@ fn head_row(row: &Row) -> Result<Head, Unreadable> {
 }
 
 fn entry_row(row: &Row) -> Result<EntryRow, Unreadable> {
-    let stream_type: &str = row.try_get(1)?;
-    let event_type: &str = row.try_get(4)?;
-    let unknown = |what: &str, name: &str| format!("{what} `{name}` is not known");
-    let filing = match row.try_get::<_, Option<&[u8]>>(6)? {
-        None => None,
-        Some(_) => {
-            let item: i32 = row.try_get(7)?;
-            Some(FilingRef { digest: hash32(row, 6)?, item: unsigned_32(item) })
+    let position: i64 = row.try_get(0)?;
+    // The other columns cannot hold what is not of their kind: the table checks them.
+    let bad = |column: &'static str, cause: String| -> Unreadable {
+        UnreadableCell { table: "entries", position, column, cause }.into()
+    };
+    let (stream_type, event_type): (&str, &str) = (row.try_get(1)?, row.try_get(4)?);
+    let leaf: &str = row.try_get(11)?;
+    let filing = match (row.try_get::<_, Option<&[u8]>>(6)?, row.try_get::<_, Option<i32>>(7)?) {
+        (None, None) => None,
+        (Some(digest), Some(item)) => {
+            let digest = digest.try_into().map_err(|_| bad("filing", "not 32 bytes".to_owned()))?;
+            Some(FilingRef { digest: Hash32(digest), item: unsigned_32(item) })
+        }
+        (filing, _) => {
+            let (column, cause) = half_cited(leaf, filing.is_some());
+            return Err(bad(column, cause.to_owned()));
         }
     };
     Ok(EntryRow {
-        position: Position(unsigned(row.try_get(0)?)),
+        position: Position(unsigned(position)),
         sealed: SealedEntry {
-            leaf: row.try_get::<_, &str>(11)?.as_bytes().to_vec(),
+            leaf: leaf.as_bytes().to_vec(),
             link: hash32(row, 9)?,
             signature: row.try_get::<_, &[u8]>(10)?.try_into()?,
             kid: row.try_get(8)?,
@@ -1036,11 +1045,12 @@ fn entry_row(row: &Row) -> Result<EntryRow, Unreadable> {
         filing,
         stream: StreamRef {
             id: row.try_get(2)?,
-            kind: stream_type_of(stream_type).ok_or_else(|| unknown("stream type", stream_type))?,
+            kind: stream_type_of(stream_type)
+                .ok_or_else(|| bad("stream_type", format!("`{stream_type}` is not known")))?,
             version: unsigned(row.try_get(3)?),
         },
         event_type: EventType::parse(event_type)
-            .ok_or_else(|| unknown("event type", event_type))?,
+            .ok_or_else(|| bad("event_type", format!("`{event_type}` is not known")))?,
         time: Timestamp::from_micros(row.try_get(5)?),
     })
 }
