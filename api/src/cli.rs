@@ -11,6 +11,14 @@ macro_rules! say {
     }};
 }
 
+/// Prints a line on standard error. Whoever closed it does not want to know.
+macro_rules! complain {
+    ($($arg:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), $($arg)*);
+    }};
+}
+
 mod ask;
 mod backup;
 mod check;
@@ -397,14 +405,14 @@ pub fn run() -> ExitCode {
                 let _ = error.print();
                 return ExitCode::SUCCESS;
             }
-            eprintln!("{}", misused(&error.render().to_string()));
+            complain!("{}", misused(&error.render().to_string()));
             return ExitCode::from(2);
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("cannot start: {error}\nfree some memory or threads, then try again");
+            complain!("cannot start: {error}\nfree some memory or threads, then try again");
             return ExitCode::from(2);
         }
     };
@@ -433,7 +441,7 @@ pub fn run() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            complain!("{error}");
             ExitCode::from(error.code)
         }
     }

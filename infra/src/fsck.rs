@@ -3,10 +3,10 @@
 //! What it holds the store to: leaves are canonical and chained, links and signatures are
 //! theirs, columns repeat their members, filings hash to what entries cite, cover them exactly
 //! and have a name of their own, disclosures are of digests that stand in their entry, and
-//! none is missing that no erasure names. Filings and disclosures are found where they are by
-//! the very lookups on which uniqueness and erasure rest; what a store keeps for these is
-//! checked by itself. Whether an event is what its filing says, and whether verdicts are
-//! right, is the verifier's business (`greffe-verify`).
+//! none is missing that no erasure names. What a store keeps of its own, by which filings and
+//! values are found again, it checks itself ([`Store::own_damage`]). Whether an event is what
+//! its filing says, and whether verdicts are right, is the verifier's business
+//! (`greffe-verify`).
 //!
 //! Everything is stored at least twice, in a leaf, a hash or a signature: where these tell
 //! which of two is wrong, that column is named. A ledger may grow meanwhile; what is checked
@@ -21,7 +21,7 @@ use greffe_domain::filing::collect_digests;
 use greffe_domain::key::PublicKey;
 use greffe_domain::kind::StreamType;
 use greffe_domain::sdjwt::{Disclosure, Jwt};
-use greffe_domain::seal::{Leaf, LeafError, Position, TreeSize, entry_text, link};
+use greffe_domain::seal::{Leaf, LeafError, Position, entry_text, link};
 use rayon::prelude::*;
 
 use crate::store::damage::UnreadableCell;
@@ -80,7 +80,7 @@ pub async fn fsck(
         return Err(damage("entries", head.size.next(), "position", reason).into());
     }
     let mut check = Check::new(store.origin(), trust, head, Erased::default());
-    let mut unfound = None;
+    let mut repeated = None;
     while check.position() < head.size.next() {
         let from = check.position();
         let entries = read_page(store, from).await?;
@@ -93,8 +93,8 @@ pub async fn fsck(
         let disclosures = store.disclosures(from, until).await?;
         // After them: what is gone from them is erased by what is read now.
         check.erased.read_on(store).await?;
-        if unfound.is_none() {
-            unfound = lookups(store, &filings, &disclosures).await?;
+        if repeated.is_none() {
+            repeated = recorded_before(store, &filings).await?;
         }
         if let Err(damage) = check.page(&entries, filings, disclosures) {
             return Err(match check.missing.take() {
@@ -112,44 +112,29 @@ pub async fn fsck(
         let reason = format!("the trust file names `{}`", trust.origin);
         return Err(origin_damage(reason).into());
     }
-    match store.own_damage().await?.or(unfound) {
+    match store.own_damage().await?.or(repeated) {
         Some(damage) => Err(damage.into()),
         None => Ok(checked),
     }
 }
 
-/// The first filing or disclosure that is not found where it is by what it is looked up by.
-async fn lookups(
+/// The first filing whose author and jti lead to another one.
+///
+/// Where they lead to none is the store's to find ([`Store::own_damage`]): opened for
+/// reading, it may not know yet by name what was recorded a moment ago.
+async fn recorded_before(
     store: &dyn Store,
     filings: &[FilingRow],
-    disclosures: &[DisclosureRow],
 ) -> Result<Option<Damage>, FsckError> {
     let names: Vec<FilingKey<'_>> =
         filings.iter().map(|f| FilingKey { iss: &f.iss, jti: &f.jti }).collect();
     let found = store.filings_by_key(&names).await?;
-    for (filing, found) in filings.iter().zip(found) {
-        let bad = |reason| Ok(Some(damage("filings", filing.first_position, "jti", reason)));
-        match found.map(|found| found.first_position) {
-            None => return bad("it is not found by its author and jti".to_owned()),
-            Some(at) if at != filing.first_position => {
-                return bad(format!("the filing at position {at} has the same author and jti"));
-            }
-            Some(_) => {}
-        }
-    }
-    let digests: Vec<Hash32> = disclosures.iter().map(|d| d.digest).collect();
-    let found = store.disclosure_positions(&digests).await?;
-    for (row, found) in disclosures.iter().zip(found) {
-        if !found.contains(&row.position) {
-            let reason = "the value is not found by its digest: an erasure would miss it";
-            // An erasure between the two reads does not miss it.
-            let still = store.disclosures_at(&[row.position]).await?;
-            if still.contains(row) {
-                return Ok(Some(damage("disclosures", row.position, "digest", reason)));
-            }
-        }
-    }
-    Ok(None)
+    Ok(filings.iter().zip(found).find_map(|(filing, found)| {
+        let at = found?.first_position;
+        let reason = format!("the filing at position {at} has the same author and jti");
+        (at != filing.first_position)
+            .then(|| damage("filings", filing.first_position, "jti", reason))
+    }))
 }
 
 /// Whether a value that is missing from its entry stands elsewhere.
@@ -648,7 +633,7 @@ impl<'a> Check<'a> {
     /// Nothing is left over: no item to come, no row that no entry accounts for.
     pub(crate) async fn end(self, store: &dyn Store) -> Result<Checked, FsckError> {
         // The last filing may end among entries that were appended since.
-        if let Some((filing, next)) = self.open
+        if let Some((filing, next)) = &self.open
             && self.position() == self.head.size.next()
         {
             let reason = format!("its item {next} is not recorded");
@@ -690,11 +675,12 @@ mod tests {
     use greffe_domain::key::{SecretKey, simulated_party_key};
     use greffe_domain::kind::EventType;
     use greffe_domain::sdjwt;
-    use greffe_domain::seal::{FilingRef, SealedEntry, StreamRef};
+    use greffe_domain::seal::{FilingRef, SealedEntry, StreamRef, TreeSize};
     use serde_json::json;
 
     use super::*;
-    use crate::store::{Batch, Head, SqliteStore};
+    use crate::store::sqlite::LEDGER_FILE;
+    use crate::store::{Batch, FaultKind, SqliteStore};
 
     const ORIGIN: &str = "fsck.greffe.example/ledger";
 
@@ -704,6 +690,7 @@ mod tests {
         key: SecretKey,
         head: Head,
         batch: Batch,
+        agreements: u64,
     }
 
     impl Builder {
@@ -716,7 +703,7 @@ mod tests {
                 disclosures: vec![],
                 erased: vec![],
             };
-            Self { key: simulated_party_key("ledger"), head, batch }
+            Self { key: simulated_party_key("ledger"), head, batch, agreements: 0 }
         }
 
         fn entry(
@@ -787,9 +774,14 @@ mod tests {
         }
 
         fn agreements(&mut self, n: u64) {
-            let filing = self.filing(n, 2);
+            self.agreements_of(n, n);
+        }
+
+        /// `name`: of the filing; `values`: what it is about.
+        fn agreements_of(&mut self, name: u64, values: u64) {
+            let filing = self.filing(name, 2);
             for item in 0..2 {
-                let number = n * 2 + u64::from(item);
+                let number = values * 2 + u64::from(item);
                 let salt = base64url(&u128::from(number).to_be_bytes());
                 let encoded = base64url(format!("[\"{salt}\",\"subject\",\"person\"]").as_bytes());
                 let disclosure = Disclosure::parse(&encoded).expect("a disclosure");
@@ -803,15 +795,16 @@ mod tests {
                 let stream = StreamRef {
                     id: "anaiss".to_owned(),
                     kind: StreamType::Processing,
-                    version: number + 1,
+                    version: self.agreements + 1,
                 };
+                self.agreements += 1;
                 let filing = Some(FilingRef { item, ..filing });
                 self.entry(&event, EventType::SubjectAgreed, stream, filing);
             }
         }
 
         fn erasure(&mut self, digest: Hash32) {
-            let filing = self.filing(999, 1);
+            let filing = self.filing(10_000 + self.head.size.0, 1);
             let event = format!(
                 "{{\"data\":{{\"body\":{{\"digests\":[\"{}\"]}}}},\"type\":\"SubjectErased\",\"version\":1}}",
                 base64url(&digest.0)
@@ -836,6 +829,10 @@ mod tests {
     use greffe_domain::encoding::base64url;
 
     async fn ledger(directory: &Path) -> Trust {
+        grown(directory).await.0
+    }
+
+    async fn grown(directory: &Path) -> (Trust, Builder) {
         let store = SqliteStore::create(directory, ORIGIN).expect("a store");
         let mut builder = Builder::new();
         builder.opening();
@@ -845,15 +842,18 @@ mod tests {
         }
         let first = builder.batch.disclosures[0].digest;
         store.append(builder.flush()).await.expect("an append");
+        // Before the erasure, which leaves a key that leads to no value any more.
+        sweep(directory, 1_000);
         builder.erasure(first);
         let mut batch = builder.flush();
         batch.erased.push(first);
         store.append(batch).await.expect("an append");
-        Trust {
+        let trust = Trust {
             origin: ORIGIN.to_owned(),
             ledger_key: builder.key.public().clone(),
             min_size: Some(TreeSize(1_402)),
-        }
+        };
+        (trust, builder)
     }
 
     async fn check(directory: &Path, trust: &Trust) -> Result<Checked, FsckError> {
@@ -870,115 +870,521 @@ mod tests {
         assert_eq!(checked, expected);
     }
 
-    /// Each edit past the triggers is found, at its row and column.
+    /// Opens the file to edit it past the triggers, which are there again afterwards.
+    fn edit(directory: &Path, edits: &[&str]) {
+        let connection =
+            rusqlite::Connection::open(directory.join(LEDGER_FILE)).expect("the file opens");
+        let triggers: Vec<(String, String)> = connection
+            .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
+            .expect("a statement")
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .expect("rows")
+            .collect::<Result<_, _>>()
+            .expect("names");
+        for (name, _) in &triggers {
+            connection.execute(&format!("DROP TRIGGER {name}"), []).expect("dropped");
+        }
+        connection.pragma_update(None, "ignore_check_constraints", true).expect("set");
+        for edit in edits {
+            assert!(connection.execute(edit, []).expect(edit) > 0, "{edit}");
+        }
+        for (_, sql) in &triggers {
+            connection.execute_batch(sql).expect("made again");
+        }
+    }
+
+    fn copy_of(sound: &Path) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::copy(sound.join(LEDGER_FILE), directory.path().join(LEDGER_FILE)).expect("a copy");
+        directory
+    }
+
+    /// Puts every key of a row before this position in its table, as sweeps do.
+    fn sweep(directory: &Path, below: i64) {
+        use crate::store::sqlite::keys_of_rows;
+        let file = directory.join(LEDGER_FILE);
+        let connection = rusqlite::Connection::open(file).expect("the file opens");
+        for (table, keys) in keys_of_rows(&connection).expect("rows") {
+            for (hash, position) in keys.into_iter().filter(|(_, position)| *position < below) {
+                let sql = format!("INSERT INTO {table} VALUES (?1, ?2)");
+                connection.execute(&sql, [hash, position]).expect("a key");
+            }
+            connection
+                .execute(
+                    "UPDATE late_indexes SET complete_below = ?1 WHERE name = ?2",
+                    (below, table),
+                )
+                .expect("a claim");
+        }
+    }
+
+    fn named(name: &str) -> Row {
+        Row::Named(name.to_owned())
+    }
+
+    /// One edit of a column, and where it is found. Edits of keys name their row by position:
+    /// its hash is the ledger's.
+    type Edit = (&'static str, &'static str, &'static str, Row);
+
+    /// Each column of each table is edited at least once: the table, the row and the column
+    /// that were edited are named, not what they disagree with.
     #[tokio::test(flavor = "multi_thread")]
-    async fn every_kind_of_edit_is_named_by_row_and_column() {
+    async fn an_edit_of_any_column_of_any_table_is_named_by_table_row_and_column() {
         let sound = tempfile::tempdir().expect("a directory");
         let trust = ledger(sound.path()).await;
-        let first = |column: &'static str, at: u64| ("entries", at, column);
-        for (edit, (table, position, column)) in [
+        let checked = check(sound.path(), &trust).await.expect("sound");
+        assert_eq!((checked.entries, checked.erased), (1_402, 1));
+
+        let p = Row::Position;
+        let key = |position| Row::Key { hash: 0, position };
+        let edits: &[Edit] = &[
+            ("ledger", "id", "UPDATE ledger SET id = 2", named("id = 2")),
+            ("ledger", "origin", "UPDATE ledger SET origin = 'x.example'", named("id = 1")),
+            ("ledger", "settled", "UPDATE ledger SET settled = -1", named("id = 1")),
+            ("ledger", "settled", "UPDATE ledger SET settled = 1 << 62", named("id = 1")),
+            // A row that was moved is named by where it belongs.
+            ("entries", "position", "UPDATE entries SET position = 5000 WHERE position = 7", p(7)),
+            ("entries", "position", "UPDATE entries SET position = -1 WHERE position = 7", p(7)),
             (
-                "UPDATE entries SET leaf = replace(leaf, 'AAA', 'AAB') WHERE position = 5",
-                first("link", 5),
+                "entries",
+                "position",
+                "UPDATE entries SET position = 1500 WHERE position = 1401",
+                p(1_401),
             ),
-            ("UPDATE entries SET leaf = leaf || ' ' WHERE position = 5", first("leaf", 5)),
-            ("UPDATE entries SET link = zeroblob(32) WHERE position = 1300", first("link", 1300)),
-            ("UPDATE entries SET link = zeroblob(31) WHERE position = 1300", first("(row)", 1300)),
+            ("entries", "position", "DELETE FROM entries WHERE position = 20", p(20)),
+            ("entries", "position", "DELETE FROM entries WHERE position > 1300", p(1_301)),
             (
-                "UPDATE entries SET signature = zeroblob(64) WHERE position = 7",
-                first("signature", 7),
-            ),
-            ("UPDATE entries SET kid = 'x' WHERE position = 7", first("kid", 7)),
-            (
+                "entries",
+                "stream_type",
                 "UPDATE entries SET stream_type = 'party' WHERE position = 7",
-                first("stream_type", 7),
+                p(7),
             ),
-            ("UPDATE entries SET stream_type = 'nothing' WHERE position = 7", first("(row)", 7)),
-            ("UPDATE entries SET stream_id = 'x' WHERE position = 7", first("stream_id", 7)),
             (
+                "entries",
+                "stream_type",
+                "UPDATE entries SET stream_type = 'nothing' WHERE position = 1300",
+                p(1_300),
+            ),
+            ("entries", "stream_id", "UPDATE entries SET stream_id = 'x' WHERE position = 7", p(7)),
+            (
+                "entries",
+                "stream_version",
                 "UPDATE entries SET stream_version = 9999 WHERE position = 7",
-                first("stream_version", 7),
+                p(7),
             ),
             (
+                "entries",
+                "stream_version",
+                "UPDATE entries SET stream_version = -1 WHERE position = 7",
+                p(7),
+            ),
+            (
+                "entries",
+                "event_type",
                 "UPDATE entries SET event_type = 'KeyRevoked' WHERE position = 7",
-                first("event_type", 7),
+                p(7),
             ),
-            ("UPDATE entries SET recorded = recorded + 1 WHERE position = 7", first("recorded", 7)),
-            ("UPDATE entries SET item = 0 WHERE position = 8", first("item", 8)),
-            ("UPDATE entries SET filing = zeroblob(32) WHERE position = 8", first("filing", 8)),
             (
+                "entries",
+                "event_type",
+                "UPDATE entries SET event_type = 'Nothing' WHERE position = 7",
+                p(7),
+            ),
+            (
+                "entries",
+                "recorded",
+                "UPDATE entries SET recorded = recorded + 1 WHERE position = 7",
+                p(7),
+            ),
+            (
+                "entries",
+                "filing",
+                "UPDATE entries SET filing = zeroblob(32) WHERE position = 8",
+                p(8),
+            ),
+            (
+                "entries",
+                "filing",
+                "UPDATE entries SET filing = zeroblob(31) WHERE position = 8",
+                p(8),
+            ),
+            ("entries", "filing", "UPDATE entries SET filing = NULL WHERE position = 8", p(8)),
+            (
+                "entries",
+                "filing",
                 "UPDATE entries SET filing = NULL, item = NULL WHERE position = 8",
-                first("filing", 8),
-            ),
-            ("DELETE FROM entries WHERE position = 20", first("position", 20)),
-            ("DELETE FROM entries WHERE position > 1300", first("position", 1301)),
-            ("UPDATE filings SET jwt = jwt || 'A' WHERE first_position = 9", ("filings", 9, "jwt")),
-            ("UPDATE filings SET iss = 'cnil' WHERE first_position = 9", ("filings", 9, "iss")),
-            ("UPDATE filings SET jti = 'x' WHERE first_position = 9", ("filings", 9, "jti")),
-            (
-                "UPDATE filings SET items = 1 WHERE first_position = 9",
-                ("filings", 10, "first_position"),
+                p(8),
             ),
             (
-                "UPDATE filings SET items = 3 WHERE first_position = 9",
-                ("filings", 11, "first_position"),
+                "entries",
+                "filing",
+                "UPDATE entries SET filing = zeroblob(32) WHERE position = 0",
+                p(0),
             ),
-            ("DELETE FROM filings WHERE first_position = 9", ("filings", 9, "first_position")),
+            ("entries", "item", "UPDATE entries SET item = 0 WHERE position = 8", p(8)),
+            ("entries", "item", "UPDATE entries SET item = -1 WHERE position = 8", p(8)),
+            ("entries", "item", "UPDATE entries SET item = NULL WHERE position = 8", p(8)),
+            ("entries", "item", "UPDATE entries SET item = 0 WHERE position = 0", p(0)),
+            ("entries", "kid", "UPDATE entries SET kid = 'x' WHERE position = 7", p(7)),
             (
+                "entries",
+                "link",
+                "UPDATE entries SET link = zeroblob(32) WHERE position = 1300",
+                p(1_300),
+            ),
+            (
+                "entries",
+                "link",
+                "UPDATE entries SET link = zeroblob(31) WHERE position = 1300",
+                p(1_300),
+            ),
+            (
+                "entries",
+                "signature",
+                "UPDATE entries SET signature = zeroblob(64) WHERE position = 7",
+                p(7),
+            ),
+            (
+                "entries",
+                "signature",
+                "UPDATE entries SET signature = zeroblob(63) WHERE position = 7",
+                p(7),
+            ),
+            (
+                "entries",
+                "leaf",
+                "UPDATE entries SET leaf = replace(leaf, 'AAA', 'AAB') WHERE position = 5",
+                p(5),
+            ),
+            (
+                "entries",
+                "leaf",
+                "UPDATE entries SET leaf = replace(leaf, 'AAA', 'AAB') WHERE position = 0",
+                p(0),
+            ),
+            ("entries", "leaf", "UPDATE entries SET leaf = leaf || ' ' WHERE position = 5", p(5)),
+            (
+                "filings",
+                "first_position",
                 "UPDATE filings SET first_position = 2000 WHERE first_position = 1401",
-                ("filings", 1401, "first_position"),
+                p(1_401),
             ),
             (
-                "UPDATE disclosures SET encoded = encoded || 'A' WHERE position = 9",
-                ("disclosures", 9, "encoded"),
+                "filings",
+                "first_position",
+                "UPDATE filings SET first_position = -1 WHERE first_position = 9",
+                p(9),
             ),
             (
-                "UPDATE disclosures SET digest = zeroblob(32) WHERE position = 9",
-                ("disclosures", 9, "encoded"),
+                "filings",
+                "first_position",
+                "UPDATE filings SET first_position = 10 WHERE first_position = 9",
+                p(9),
+            ),
+            // Now in the middle of another one.
+            (
+                "filings",
+                "first_position",
+                "UPDATE filings SET first_position = 8 WHERE first_position = 9",
+                p(8),
+            ),
+            ("filings", "first_position", "DELETE FROM filings WHERE first_position = 9", p(9)),
+            ("filings", "items", "UPDATE filings SET items = 0 WHERE first_position = 9", p(9)),
+            ("filings", "items", "UPDATE filings SET items = 1 WHERE first_position = 9", p(9)),
+            ("filings", "items", "UPDATE filings SET items = 3 WHERE first_position = 9", p(9)),
+            ("filings", "items", "UPDATE filings SET items = -1 WHERE first_position = 9", p(9)),
+            (
+                "filings",
+                "items",
+                "UPDATE filings SET items = 2 WHERE first_position = 1401",
+                p(1_401),
             ),
             (
+                "filings",
+                "digest",
+                "UPDATE filings SET digest = zeroblob(32) WHERE first_position = 9",
+                p(9),
+            ),
+            (
+                "filings",
+                "digest",
+                "UPDATE filings SET digest = zeroblob(31) WHERE first_position = 9",
+                p(9),
+            ),
+            ("filings", "iss", "UPDATE filings SET iss = 'cnil' WHERE first_position = 9", p(9)),
+            ("filings", "jti", "UPDATE filings SET jti = 'x' WHERE first_position = 9", p(9)),
+            (
+                "filings",
+                "jti",
+                "UPDATE filings SET jti = CAST(x'ff' AS TEXT) WHERE first_position = 9",
+                p(9),
+            ),
+            (
+                "filings",
+                "jwt",
+                "UPDATE filings SET jwt = jwt || 'A' WHERE first_position = 9",
+                p(9),
+            ),
+            (
+                "disclosures",
+                "position",
                 "UPDATE disclosures SET position = 10 WHERE position = 9",
-                ("disclosures", 9, "encoded"),
+                p(9),
             ),
             (
+                "disclosures",
+                "position",
                 "UPDATE disclosures SET position = 5000 WHERE position = 9",
-                ("disclosures", 9, "encoded"),
+                p(9),
             ),
-            ("DELETE FROM disclosures WHERE position = 9", ("disclosures", 9, "encoded")),
-        ] {
-            let directory = tempfile::tempdir().expect("a directory");
-            std::fs::copy(
-                sound.path().join(crate::store::sqlite::LEDGER_FILE),
-                directory.path().join(crate::store::sqlite::LEDGER_FILE),
-            )
-            .expect("a copy");
-            let connection = rusqlite::Connection::open(
-                directory.path().join(crate::store::sqlite::LEDGER_FILE),
-            )
-            .expect("the file opens");
-            let triggers: Vec<String> = connection
-                .prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'")
-                .expect("a statement")
-                .query_map([], |row| row.get(0))
-                .expect("rows")
-                .collect::<Result<_, _>>()
-                .expect("names");
-            for name in triggers {
-                connection.execute(&format!("DROP TRIGGER {name}"), []).expect("dropped");
+            // Before its own entry, where it is met first, or no entry could be.
+            (
+                "disclosures",
+                "position",
+                "UPDATE disclosures SET position = 8 WHERE position = 9",
+                p(8),
+            ),
+            (
+                "disclosures",
+                "position",
+                "UPDATE disclosures SET position = -1 WHERE position = 9",
+                p(-1),
+            ),
+            (
+                "disclosures",
+                "digest",
+                "UPDATE disclosures SET digest = zeroblob(32) WHERE position = 9",
+                p(9),
+            ),
+            (
+                "disclosures",
+                "digest",
+                "UPDATE disclosures SET digest = zeroblob(31) WHERE position = 9",
+                p(9),
+            ),
+            (
+                "disclosures",
+                "encoded",
+                "UPDATE disclosures SET encoded = encoded || 'A' WHERE position = 9",
+                p(9),
+            ),
+            ("disclosures", "encoded", "DELETE FROM disclosures WHERE position = 9", p(9)),
+            (
+                "filing_keys",
+                "hash",
+                "UPDATE filing_keys SET hash = hash + 1 WHERE position = 9",
+                key(9),
+            ),
+            (
+                "filing_keys",
+                "position",
+                "UPDATE filing_keys SET position = 11 WHERE position = 9",
+                key(11),
+            ),
+            ("filing_keys", "(row)", "DELETE FROM filing_keys WHERE position = 9", key(9)),
+            ("filing_keys", "(row)", "INSERT INTO filing_keys VALUES (5, 10)", key(10)),
+            (
+                "disclosure_keys",
+                "hash",
+                "UPDATE disclosure_keys SET hash = hash + 1 WHERE position = 9",
+                key(9),
+            ),
+            (
+                "disclosure_keys",
+                "position",
+                "UPDATE disclosure_keys SET position = 11 WHERE position = 9",
+                key(11),
+            ),
+            ("disclosure_keys", "(row)", "DELETE FROM disclosure_keys WHERE position = 9", key(9)),
+            (
+                "disclosure_keys",
+                "(row)",
+                "INSERT INTO disclosure_keys VALUES (5, 5000)",
+                key(5_000),
+            ),
+            (
+                "late_indexes",
+                "name",
+                "UPDATE late_indexes SET name = 'x' WHERE name = 'filing_keys'",
+                named("name = x"),
+            ),
+            ("late_indexes", "name", "INSERT INTO late_indexes VALUES ('y', 0)", named("name = y")),
+            (
+                "late_indexes",
+                "(row)",
+                "DELETE FROM late_indexes WHERE name = 'filing_keys'",
+                named("name = filing_keys"),
+            ),
+            // Beyond the ledger, below nothing, and where no keys are yet. (Lowered, it only
+            // makes a start read more.)
+            (
+                "late_indexes",
+                "complete_below",
+                "UPDATE late_indexes SET complete_below = 1403 WHERE name = 'filing_keys'",
+                named("name = filing_keys"),
+            ),
+            (
+                "late_indexes",
+                "complete_below",
+                "UPDATE late_indexes SET complete_below = -1 WHERE name = 'disclosure_keys'",
+                named("name = disclosure_keys"),
+            ),
+            (
+                "late_indexes",
+                "complete_below",
+                "UPDATE late_indexes SET complete_below = 1300 WHERE name = 'filing_keys'",
+                named("name = filing_keys"),
+            ),
+            (
+                "late_indexes",
+                "complete_below",
+                "UPDATE late_indexes SET complete_below = 1300 WHERE name = 'disclosure_keys'",
+                named("name = disclosure_keys"),
+            ),
+        ];
+        for (table, column, sql, row) in edits {
+            let directory = copy_of(sound.path());
+            edit(directory.path(), &[sql]);
+            match check(directory.path(), &trust).await {
+                Err(FsckError::Damaged(d)) => {
+                    let found = match d.row.clone() {
+                        Row::Key { position, .. } => Row::Key { hash: 0, position },
+                        row => row,
+                    };
+                    assert_eq!((d.table, d.column, &found), (*table, *column, row), "{sql}: {d}");
+                }
+                other => panic!("{sql}: {other:?}"),
             }
-            assert!(connection.execute(edit, []).expect(edit) > 0, "{edit}");
+        }
+
+        // What the file has, so that a new column without an edit fails here.
+        let file = rusqlite::Connection::open(sound.path().join(LEDGER_FILE)).expect("it opens");
+        let columns: Vec<(String, String)> = file
+            .prepare(
+                "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c \
+                 WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'",
+            )
+            .expect("a statement")
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .expect("rows")
+            .collect::<Result<_, _>>()
+            .expect("names");
+        assert_eq!(columns.len(), 30);
+        for (table, column) in &columns {
+            let edited = edits.iter().any(|(t, c, ..)| t == table && c == column);
+            assert!(edited, "no edit of {table}.{column}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_trigger_that_was_removed_or_added_is_named() {
+        let sound = tempfile::tempdir().expect("a directory");
+        let trust = ledger(sound.path()).await;
+        for (sql, object) in [
+            ("DROP TRIGGER filings_are_never_removed", "trigger filings_are_never_removed"),
+            ("DROP INDEX entries_by_stream", "index entries_by_stream"),
+            (
+                "CREATE TRIGGER x AFTER INSERT ON filings BEGIN DELETE FROM filing_keys; END",
+                "trigger x",
+            ),
+        ] {
+            let directory = copy_of(sound.path());
+            let file = directory.path().join(LEDGER_FILE);
+            let connection = rusqlite::Connection::open(file).expect("the file opens");
+            connection.execute_batch(sql).expect(sql);
             drop(connection);
             match check(directory.path(), &trust).await {
                 Err(FsckError::Damaged(d)) => {
-                    assert_eq!(
-                        (d.table, d.position.0, d.column),
-                        (table, position, column),
-                        "{edit}: {d}"
-                    );
+                    assert_eq!((d.table, d.row), ("sqlite_schema", named(object)), "{sql}");
                 }
-                other => panic!("{edit}: {other:?}"),
+                other => panic!("{sql}: {other:?}"),
             }
         }
+    }
+
+    /// With a claim that its keys are elsewhere, a used filing would be taken for a new one.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_claim_about_keys_beyond_the_ledger_is_refused_at_opening() {
+        let sound = tempfile::tempdir().expect("a directory");
+        ledger(sound.path()).await;
+        for (sql, index) in [
+            (
+                "UPDATE late_indexes SET complete_below = 1403 WHERE name = 'filing_keys'",
+                "filing_keys",
+            ),
+            (
+                "UPDATE late_indexes SET complete_below = -7 WHERE name = 'disclosure_keys'",
+                "disclosure_keys",
+            ),
+        ] {
+            let directory = copy_of(sound.path());
+            edit(directory.path(), &[sql]);
+            let fault = SqliteStore::open(directory.path()).err().expect("refused");
+            assert_eq!(fault.kind(), FaultKind::Corrupt);
+            let cause = std::error::Error::source(&fault).expect("a cause").to_string();
+            assert!(cause.contains(index) && cause.contains("1402 entries"), "{cause}");
+            // A reader needs no such claim: it finds what is there.
+            let reader = SqliteStore::open_read_only(directory.path()).expect("a reader");
+            let name = FilingKey { iss: "cnamts", jti: "jti-4" };
+            let found = reader.filings_by_key(&[name]).await.expect("an answer");
+            assert_eq!(found[0].map(|f| f.first_position), Some(Position(9)));
+        }
+    }
+
+    /// Sealed, chained and signed: only the names tell.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_filing_recorded_twice_and_a_value_back_after_its_erasure_are_damage() {
+        let sound = tempfile::tempdir().expect("a directory");
+        let (trust, builder) = grown(sound.path()).await;
+        for (name, values, row, column, earlier) in [
+            (4, 2_000, ("filings", 1_402), "jti", 9),
+            (3_000, 0, ("disclosures", 1_402), "encoded", 1_401),
+        ] {
+            let directory = copy_of(sound.path());
+            let mut again = Builder { head: builder.head, agreements: 1_400, ..Builder::new() };
+            again.batch.expected = builder.head;
+            again.agreements_of(name, values);
+            let store = SqliteStore::open(directory.path()).expect("a store");
+            store.append(again.flush()).await.expect("an append");
+            drop(store);
+            match check(directory.path(), &trust).await {
+                Err(FsckError::Damaged(d)) => {
+                    let found = (d.table, &d.row, d.column);
+                    assert_eq!(found, (row.0, &Row::Position(row.1), column), "{d}");
+                    assert!(d.reason.contains(&earlier.to_string()), "{d}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// Erasures and appends while it runs are no damage.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_ledger_that_grows_and_erases_while_it_is_checked_is_sound() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (trust, mut builder) = grown(directory.path()).await;
+        let writer = SqliteStore::open(directory.path()).expect("a store");
+        let reader = SqliteStore::open_read_only(directory.path()).expect("a store");
+        // Of an entry of the second page.
+        let rows = reader.disclosures(Position(1_300), Position(1_301)).await.expect("a row");
+        let digest = rows[0].digest;
+        let mut appended = false;
+        let checked = fsck(&reader, Some(&trust), |_, _| {
+            if std::mem::replace(&mut appended, true) {
+                return;
+            }
+            builder.erasure(digest);
+            builder.agreements(800);
+            let mut batch = builder.flush();
+            batch.erased.push(digest);
+            tokio::task::block_in_place(|| {
+                let appending = writer.append(batch);
+                tokio::runtime::Handle::current().block_on(appending).expect("an append");
+            });
+        })
+        .await
+        .expect("sound");
+        assert_eq!(checked.erased, 2);
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use greffe_domain::vocabulary::Role;
 use greffe_infra::ledger::{Ledger, Purpose, Standing};
@@ -56,16 +58,16 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     let listener = bind(listen).await?;
     let at = listener.local_addr().unwrap_or(listen);
     match ledger.standing() {
-        Standing::Behind(loss) => eprintln!(
+        Standing::Behind(loss) => complain!(
             "{loss}: served for reading, nothing is signed\nrestore the missing entries from a copy of the store, then start again"
         ),
-        Standing::Follows => eprintln!("following: another server writes, or may"),
+        Standing::Follows => complain!("following: another server writes, or may"),
         Standing::Writes | Standing::Stopped => {}
     }
     if let Some(desk) = &desk
         && ledger.with_register(|register| desk.party(register).is_none())
     {
-        eprintln!(
+        complain!(
             "the subject desk's key {} is not a live key of a party with the role subject-desk: citizens cannot contest on the pages\nregister the party, or enrol the key",
             desk.kid()
         );
@@ -164,9 +166,20 @@ impl Local {
             .map_err(|_| CliError::broken("no token could be made", "try again"))
     }
 
+    /// Ends it. Nothing of it holds the ledger afterwards: its directory may be opened again.
     pub async fn stop(self) {
-        let _ = self.stop.send(());
-        let _ = self.task.await;
+        let Self { mut app, stop, task, .. } = self;
+        let _ = stop.send(());
+        let _ = task.await;
+        // The task of a connection says that it ends, and lets go of the app just after.
+        let app = loop {
+            match Arc::try_unwrap(app) {
+                Ok(app) => break app,
+                Err(shared) => app = shared,
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        };
+        app.close().await;
     }
 
     /// Rebuilds a directory's projections from zero; returns the size they then cover.

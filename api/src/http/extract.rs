@@ -77,6 +77,17 @@ impl Params {
         self.parsed(name, read, "une date ou une heure UTC (…Z)", "a date or a UTC time (…Z)")
     }
 
+    /// Refuses bounds in the wrong order, which would answer that there is nothing.
+    pub fn in_order<T: Ord>(
+        (first, from): (&str, Option<T>),
+        (last, to): (&str, Option<T>),
+    ) -> Result<(), Problem> {
+        match (from, to) {
+            (Some(from), Some(to)) if from > to => Err(Problem::bounds(first, last)),
+            _ => Ok(()),
+        }
+    }
+
     pub fn flag(&self, name: &str) -> Result<bool, Problem> {
         let read = |t: &str| match t {
             "true" => Some(true),

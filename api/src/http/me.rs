@@ -74,6 +74,7 @@ pub async fn accesses(
     let (_, subject) = visitor.citizen()?;
     params.only(PARAMS)?;
     let (from, to) = (params.date("from")?, params.date("to")?);
+    Params::in_order(("from", from), ("to", to))?;
     let about = match params.text("site") {
         Some(site) => About::Workplace { site: site.to_owned(), from, to },
         None => About::Person(subject),

@@ -68,8 +68,16 @@ pub struct App {
     pub desk: Option<desk::Desk>,
     /// Batches that wait for a signature.
     pub drafts: pages::controller::batch::Drafts,
-    /// Follows the ledger; ends with the app.
-    follower: JoinHandle<()>,
+    follower: Follower,
+}
+
+/// Keeps the projections up with the ledger; ends with the app.
+struct Follower(JoinHandle<()>);
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 pub type Shared = Arc<App>;
@@ -84,7 +92,7 @@ impl App {
         desk: Option<desk::Desk>,
     ) -> Result<Shared, Fault> {
         let projections = Arc::new(Projections::open(&directory.join(PROJECTIONS_FILE))?);
-        let follower = tokio::spawn(Arc::clone(&projections).run(ledger.clone()));
+        let follower = Follower(tokio::spawn(Arc::clone(&projections).run(ledger.clone())));
         Ok(Arc::new(Self {
             ledger,
             projections,
@@ -107,11 +115,12 @@ impl App {
         let projections = Arc::new(Projections::open(&directory.join(PROJECTIONS_FILE))?);
         Ok(projections.rebuild(ledger).await?.0)
     }
-}
 
-impl Drop for App {
-    fn drop(&mut self) {
-        self.follower.abort();
+    /// Ends it, and waits until what it does in the background has let go of the ledger.
+    pub async fn close(self) {
+        let mut follower = self.follower;
+        follower.0.abort();
+        let _ = (&mut follower.0).await;
     }
 }
 

@@ -119,6 +119,21 @@ impl Problem {
         )
     }
 
+    /// Two bounds of a stretch of time, the first of which is after the last.
+    pub fn bounds(first: &str, last: &str) -> Self {
+        let fr = format!("doit précéder ou égaler « {last} » : échanger les deux ?");
+        let en = format!("it must be before `{last}` or the same: exchange the two?");
+        let at = |name: &str| FieldError {
+            pointer: format!("/{name}"),
+            code: C::Malformed,
+            detail: Words::new(
+                format!("« {first} » est après « {last} »"),
+                format!("`{first}` is after `{last}`"),
+            ),
+        };
+        Self { errors: vec![at(first), at(last)], ..Self::parameter(first, &fr, &en) }
+    }
+
     pub fn too_many_requests(retry_after_s: u32) -> Self {
         Self {
             retry_after_s: Some(retry_after_s),

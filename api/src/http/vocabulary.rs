@@ -8,8 +8,8 @@ use greffe_domain::schema;
 use greffe_domain::vocabulary::CODELISTS;
 use serde_json::{Value, json};
 
-use super::Params;
 use super::problem::Problem;
+use super::{Language, Params};
 
 fn all_regimes() -> Vec<Value> {
     let row = |r: &RegimeRow| json!({"code": r.code, "from": r.from, "source": r.source, "verified": r.verified});
@@ -78,10 +78,25 @@ pub async fn all() -> Json<Value> {
     }))
 }
 
-pub async fn regimes(params: Params) -> Result<Json<Value>, Problem> {
+pub async fn regimes(Language(lang): Language, params: Params) -> Result<Json<Value>, Problem> {
     params.only(&["at"])?;
-    Ok(Json(match params.date("at")? {
-        None => json!({"items": all_regimes(), "next": null}),
-        Some(day) => json!({"at": day, "regime": Regime::on(day).as_str()}),
-    }))
+    let Some(day) = params.date("at")? else {
+        return Ok(Json(json!({"items": all_regimes(), "next": null})));
+    };
+    let regime = Regime::on(day);
+    let mut answer = json!({
+        "at": day, "regime": regime.as_str(), "from": regime.from(),
+        "source": REGIMES[regime as usize].source,
+    });
+    if day < regime.from() {
+        answer["note"] = lang
+            .pick(
+                "Aucune loi du registre n’était en vigueur ce jour : ce qui précède la première \
+                 est jugé selon elle.",
+                "No law of the register was in force on that day: what came before the first is \
+                 judged by it.",
+            )
+            .into();
+    }
+    Ok(Json(answer))
 }

@@ -33,12 +33,31 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::damage::UnreadableCell;
+use super::damage::{Damage, Row as DamagedRow, UnreadableCell};
 use super::{
     AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow, Head,
     Lead, RecordedFiling, Store, half_cited, stream_type_of,
 };
 use crate::entropy;
+
+/// Indexes and triggers without which a filing may be recorded twice, or a row be changed.
+const MISSING_GUARD: &str = "\
+    SELECT 'index ' || n AS what, \
+           'it is missing, not valid or not unique: a filing, or an entry, may be there twice' \
+    FROM unnest(ARRAY['entries_pkey', 'entries_by_stream', 'filings_pkey', 'filings_by_key', \
+                      'disclosures_pkey']) AS n \
+    WHERE NOT EXISTS (SELECT 1 FROM pg_index i WHERE i.indexrelid = to_regclass(n) \
+                      AND i.indisunique AND i.indisvalid AND i.indpred IS NULL) \
+    UNION ALL \
+    SELECT 'trigger ' || n, 'it is missing, or disabled: what is recorded may be changed' \
+    FROM (VALUES ('entries_are_never_changed', 'entries'), \
+                 ('filings_are_never_changed', 'filings'), \
+                 ('disclosures_are_never_changed', 'disclosures'), \
+                 ('origin_is_never_changed', 'ledger'), ('lease_is_never_removed', 'lease'), \
+                 ('epoch_never_goes_back', 'lease')) AS guards (n, on_table) \
+    WHERE NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgname = n \
+                      AND t.tgrelid = to_regclass(on_table) AND t.tgenabled IN ('O', 'A')) \
+    LIMIT 1";
 
 /// Schema steps; the number of those applied is in `schema_steps`.
 const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_ledger.sql")];
@@ -572,6 +591,20 @@ impl Store for PostgresStore {
             answers[n as usize - 1].push(position);
         }
         Ok(answers)
+    }
+
+    async fn own_damage(&self) -> Result<Option<Damage>, Fault> {
+        let found = self
+            .read("look for what guards the ledger", MISSING_GUARD, &[], |row| {
+                Ok((row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?))
+            })
+            .await?;
+        Ok(found.into_iter().next().map(|(row, reason)| Damage {
+            table: "pg_catalog",
+            row: DamagedRow::Named(row),
+            column: "(row)",
+            reason,
+        }))
     }
 }
 

@@ -678,6 +678,24 @@ fn filing_key(iss: &str, jti: &str, first_position: u64) -> late_index::Key {
     late_index::key(hasher.finalize().as_bytes(), first_position)
 }
 
+/// The keys of all rows, by the table that they go into.
+#[cfg(test)]
+pub(crate) fn keys_of_rows(
+    c: &Connection,
+) -> rusqlite::Result<[(&'static str, Vec<late_index::Key>); 2]> {
+    let filings = c
+        .prepare("SELECT first_position, iss, jti FROM filings")?
+        .query_map([], |row| {
+            Ok(filing_key(text(row, 1)?, text(row, 2)?, unsigned(row.get(0)?, 0)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let disclosures = c
+        .prepare("SELECT position, digest FROM disclosures")?
+        .query_map([], |row| Ok(late_index::key(&hash32(row, 1)?.0, unsigned(row.get(0)?, 0)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok([("filing_keys", filings), ("disclosure_keys", disclosures)])
+}
+
 /// Entries of some types by position. The planner would rather search the streams and sort,
 /// page after page: it is told to follow the partial index, or the table.
 fn sql_of_types(types: &[StreamType]) -> String {

@@ -266,6 +266,7 @@ pub async fn history(
     let mut workplace = None;
     if !asked.site.is_empty() {
         let (from, to) = (params.date("from")?, params.date("to")?);
+        Params::in_order(("from", from), ("to", to))?;
         let typed = asked.site.to_lowercase();
         // A name as it is offered, or the id or SIRET itself.
         let known = sites.iter().find(|s| s.id == asked.site || s.name.to_lowercase() == typed);

@@ -91,7 +91,12 @@ impl Search {
         let dated = params.text("known_at").is_some();
         let size = form.read(lang, "known_at", params.known_at(app).await.map(Some))?;
         let dates = ["to", "as_of"].map(|name| form.read(lang, name, params.date(name)));
-        let [to, as_of] = dates;
+        let ([to, as_of], from) = (dates, form.read(lang, "from", params.date("from"))?);
+        let (to, as_of) = (to?, as_of?);
+        for last in [("to", to), ("as_of", as_of)] {
+            let ordered = Params::in_order(("from", from), last).map(|()| None::<()>);
+            form.read(lang, "from", ordered)?;
+        }
         let filter = AccessFilter {
             party: text("party"),
             recipient: text("recipient"),
@@ -105,8 +110,8 @@ impl Search {
             verdict: form.read(lang, "verdict", code(params, "verdict", outcome))?,
             finding: form.read(lang, "finding", code(params, "finding", RuleCode::parse))?,
             now: form.read(lang, "now", code(params, "now", outcome))?,
-            from: form.read(lang, "from", params.date("from"))?,
-            to: [to?, as_of?].into_iter().flatten().min(),
+            from,
+            to: [to, as_of].into_iter().flatten().min(),
             known_at: Some(TreeSize(size.unwrap_or(0))),
             order: order(params)?,
             cursor: params.number("cursor")?,

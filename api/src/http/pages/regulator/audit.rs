@@ -141,12 +141,16 @@ pub async fn search(
         "type ou type/identifiant, par exemple processing/anaiss",
         "type or type/id, e.g. processing/anaiss",
     );
+    let from = form.read(lang, "from", params.instant("from", false))?;
+    let to = form.read(lang, "to", params.instant("to", true))?;
+    let ordered = Params::in_order(("from", from), ("to", to)).map(|()| None::<()>);
+    form.read(lang, "from", ordered)?;
     let filter = AuditFilter {
         event_type: form.read(lang, "type", event_type)?.map(|t| t.as_str().to_owned()),
         by: params.text("by").map(str::to_owned),
         stream: form.read(lang, "stream", stream)?,
-        from: form.read(lang, "from", params.instant("from", false))?,
-        to: form.read(lang, "to", params.instant("to", true))?,
+        from,
+        to,
         q: params.text("q").map(str::to_owned),
         visible_to: None,
         order: order(&params)?,
