@@ -187,3 +187,42 @@ impl Local {
         App::rebuild(ledger, directory).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use greffe_domain::event::ClockKind;
+    use greffe_infra::ledger::Genesis;
+
+    use super::*;
+    use crate::client::Client;
+
+    /// What `greffe demo` does after loading: its directory is moved and opened again.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn once_a_local_server_has_stopped_its_directory_is_free() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("ledger");
+        let genesis = Genesis {
+            origin: "a.example/b".to_owned(),
+            registrar: "greffe".to_owned(),
+            registrar_key: None,
+            clock: ClockKind::Real,
+            opened_at: None,
+        };
+        let mut ledger = Ledger::create(&path, genesis).await.expect("a ledger");
+        for round in 0..40 {
+            let server = Local::start(ledger.clone(), &path).await.expect("it starts");
+            let clients: Vec<_> = (0..4).map(|_| Client::new(&server.url())).collect();
+            let asked = clients.into_iter().map(|client| {
+                tokio::task::spawn_blocking(move || client.get("/v1/entries").map(drop))
+            });
+            for asked in asked.collect::<Vec<_>>() {
+                asked.await.expect("no panic").expect("an answer");
+            }
+            server.stop().await;
+            ledger.shutdown().await;
+            drop(ledger);
+            let opened = Ledger::open(&path).await;
+            ledger = opened.unwrap_or_else(|e| panic!("round {round}: {e}"));
+        }
+    }
+}

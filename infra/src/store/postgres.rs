@@ -71,6 +71,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// Connections for reading.
 const READERS: usize = 8;
 /// Longest that the server works on an append, and on any read.
+/// How long the database works on an append before it gives up; a URL or a role may ask for
+/// less.
 const APPEND_LIMIT: Duration = Duration::from_secs(30);
 const READ_LIMIT: Duration = Duration::from_secs(60);
 /// Beyond the server's own limit the network has lost the answer.
@@ -270,9 +272,12 @@ impl PostgresStore {
             let failed = |e| self.servers.fault(e, "prepare to append");
             client
                 .batch_execute(&format!(
-                    "SET statement_timeout = {}; SET lock_timeout = {}",
-                    APPEND_LIMIT.as_millis(),
+                    "SET lock_timeout = {}; \
+                     SELECT set_config(name, CASE WHEN setting::bigint BETWEEN 1 AND {limit} \
+                                             THEN setting ELSE '{limit}' END, false) \
+                     FROM pg_settings WHERE name = 'statement_timeout'",
                     (APPEND_LIMIT / 2).as_millis(),
+                    limit = APPEND_LIMIT.as_millis(),
                 ))
                 .await
                 .map_err(failed)?;
@@ -765,7 +770,8 @@ impl Servers {
             READ_LIMIT.as_millis()
         );
         let options = match config.get_options() {
-            Some(given) => format!("{given} {own}"),
+            // The last one counts: a shorter time that the URL asks for.
+            Some(given) => format!("{own} {given}"),
             None => own,
         };
         config.options(options);

@@ -338,6 +338,30 @@ async fn what_the_server_refuses_is_known_not_to_be_applied_and_said() {
     contract::compare(&store, &sample).await;
 }
 
+/// The database itself gives up, at the time that the URL asks for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_database_gives_up_for_want_of_time_is_not_applied_and_said() {
+    let cluster = Cluster::start(&[]);
+    let (store, url, mut sample) = with_batches(&cluster, "ledger").await;
+    drop(store);
+    let hurried = format!("{url}&options=-c%20statement_timeout%3D700");
+    let store = PostgresStore::open_to_write(&hurried).await.expect("a store");
+    append(&store, &mut sample).await;
+    let holder = aside(&url).await;
+    holder.batch_execute("BEGIN; LOCK TABLE disclosures, filings").await.expect("locked");
+    let late = not_applied(store.append(sample.batch(1, 1)).await);
+    let unread = store.filing(Position(0)).await.expect_err("it waits for the table");
+    for fault in [late, unread] {
+        assert_eq!(fault.kind(), FaultKind::Unavailable);
+        assert!(fault.retry_is_safe());
+        let cause = std::error::Error::source(&fault).expect("a cause").to_string();
+        assert!(cause.contains("statement timeout"), "{cause}");
+    }
+    holder.batch_execute("ROLLBACK").await.expect("unlocked");
+    append(&store, &mut sample).await;
+    contract::compare(&store, &sample).await;
+}
+
 /// A disk of 16 MiB for a server's tables, with a file that takes half of it.
 struct SmallDisk(tempfile::TempDir);
 

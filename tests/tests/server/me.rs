@@ -249,6 +249,11 @@ fn figures_about_a_workplace_are_told_without_figures_and_only_to_whoever_names_
     }
     let late = citizen.json("/v1/me/accesses?site=grenoble&from=2030-01-01");
     assert_eq!(late["items"].as_array().map(Vec::len), Some(0), "outside the period");
+    for path in ["/v1/me/accesses", "/me"] {
+        let turned = citizen.get(&format!("{path}?site=grenoble&from=2018-12-31&to=2017-01-01"));
+        assert_eq!(turned.status, 400, "{}", turned.text);
+        assert!(turned.text.contains("from") && turned.text.contains("to"), "{}", turned.text);
+    }
     let page = citizen.get("/me?site=grenoble&from=2017-01-01&to=2018-12-31");
     assert!(page.text.contains(&format!("/me/accesses/{of_group}?site=grenoble")), "{}", page.text);
     let nowhere = citizen.get("/me?site=nowhere");

@@ -229,6 +229,9 @@ fn searches_are_their_address(authority: &Reader<'_>) {
         ("/regulator/findings?since=soon&party=cnamts", "since", "cnamts"),
         ("/regulator/audit?stream=nowhere/x&q=mot", "stream", "mot"),
         ("/regulator/audit?from=32&by=cnil", "from", "cnil"),
+        ("/regulator/accesses?from=2020-01-02&to=2020-01-01&site=grenoble", "from", "grenoble"),
+        ("/regulator/accesses?from=2020-01-02&as_of=2020-01-01&site=x", "from", "x"),
+        ("/regulator/audit?from=2020-01-02&to=2020-01-01&by=cnil", "from", "cnil"),
     ] {
         for lang in ["fr", "en"] {
             let shown = authority.open(path, lang);
