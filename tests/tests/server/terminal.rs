@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use greffe_tests::http::Client;
 use greffe_tests::server::{Server, create_ledger, greffe, program};
+use greffe_tests::signing::{access, declaration};
 use serde_json::{Value, json};
 
 fn text(path: &Path) -> &str {
@@ -162,27 +163,30 @@ fn a_request_that_is_denied_is_recorded_and_the_program_says_no() {
     let said_of = done(&["file", &party, "--key", text(&registrar), "--url", server.url()]);
     assert!(said_of.contains("entry 1; receipt in"), "{said_of}");
 
-    // Nothing was declared: whoever asks is not to be served.
-    let body = greffe_tests::signing::access("p", "caisse", "R-CPAM", [7; 32]);
+    // Declared for benefits: whoever asks in order to discipline is not to be served.
     let request = |kind: &str, body: &Value| {
         filing(
             &format!("{kind}.json"),
             json!({"iss": "caisse", "kind": kind, "evidence": "act", "body": body}),
         )
     };
+    let declared = request("processing.declare", &declaration("p", &["R-CPAM"]));
+    done(&["file", &declared, "--key", text(&key), "--url", server.url()]);
+    let mut body = access("p", "caisse", "R-CPAM", [7; 32]);
+    body["purpose"] = "PUR-DISCIPLINE".into();
     let asked = request("access.request", &body);
     let args = ["file", &asked, "--key", text(&key), "--url", server.url()];
     let denied = greffe(&args);
     assert_eq!(denied.status.code(), Some(1), "{}", said(&denied.stderr));
-    assert!(said(&denied.stdout).contains("entry 2, denied, NOT-COVERED"), "{denied:?}");
+    assert!(said(&denied.stdout).contains("entry 3, denied, NOT-COVERED"), "{denied:?}");
     let error = said(&denied.stderr);
-    assert!(error.starts_with("access denied: entry 2\n") && error.lines().count() == 2, "{error}");
-    assert!(at("access.request.2.receipt.json").exists(), "its receipt is kept");
+    assert!(error.starts_with("access denied: entry 3\n") && error.lines().count() == 2, "{error}");
+    assert!(at("access.request.3.receipt.json").exists(), "its receipt is kept");
 
     // A report of what happened is recorded whatever its verdict: nothing was asked for.
     let reported = request("access.report", &body);
     let told = done(&["file", &reported, "--key", text(&key), "--url", server.url()]);
-    assert!(told.contains("entry 3, NOT-COVERED"), "{told}");
+    assert!(told.contains("entry 4, NOT-COVERED"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
