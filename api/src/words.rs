@@ -53,8 +53,9 @@ impl Lang {
         best.map(|(_, lang)| lang)
     }
 
-    pub fn of(self, words: &Words) -> &str {
-        self.pick(&words.fr, &words.en)
+    /// A text of the domain in this language, spaced as the language is.
+    pub fn of(self, words: &Words) -> Cow<'_, str> {
+        spaced(self, self.pick(&words.fr, &words.en))
     }
 
     pub fn pick<'a>(self, fr: &'a str, en: &'a str) -> &'a str {
@@ -63,6 +64,43 @@ impl Lang {
             Self::En => en,
         }
     }
+}
+
+/// The space that stands before these signs in French, so that no line begins with one
+/// (Imprimerie nationale): thin before `;`, `?` and `!`, whole before `:` and inside `« »`.
+const THIN: char = '\u{202f}';
+const WHOLE: char = '\u{a0}';
+
+/// A text that the domain has, spaced as its language is written: French puts a space that
+/// never breaks before `: ; ? ! »` and after `«`, where the text has a plain one.
+///
+/// The texts of `locales/` have theirs already, and a test holds them to it.
+pub fn spaced(lang: Lang, text: &str) -> Cow<'_, str> {
+    if lang == Lang::En || !text.contains(' ') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let fixed = match (c, rest.peek()) {
+            (' ', Some(';' | '?' | '!')) => THIN,
+            (' ', Some(':' | '»')) => WHOLE,
+            (' ', _) if out.ends_with('«') => WHOLE,
+            _ => c,
+        };
+        out.push(fixed);
+    }
+    Cow::Owned(out)
+}
+
+/// What stands between a name and what is said of it, before its space.
+pub fn colon(lang: Lang) -> &'static str {
+    lang.pick("\u{a0}:", ":")
+}
+
+/// What stands between the items of a list that may hold commas, before its space.
+pub fn semicolon(lang: Lang) -> &'static str {
+    lang.pick("\u{202f};", ";")
 }
 
 type Bundle = FluentBundle<FluentResource>;

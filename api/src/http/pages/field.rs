@@ -44,7 +44,7 @@ fn text(frame: &Frame, name: &str, value: &Value) -> Option<String> {
         Value::Array(values) => {
             let texts: Vec<String> =
                 values.iter().filter_map(|value| self::text(frame, name, value)).collect();
-            (!texts.is_empty()).then(|| texts.join(" ; "))
+            (!texts.is_empty()).then(|| frame.listed(&texts))
         }
         Value::Object(members) => {
             let member = |name: &str| members.get(name).and_then(Value::as_str);

@@ -14,6 +14,7 @@ use super::super::problem::Problem;
 use super::register::{Row, newest};
 use super::{Badge, Frame};
 use crate::affairs;
+use crate::words::{self, Lang};
 
 /// Findings shown for one affair; the rest are counted.
 const SHOWN: usize = 4;
@@ -81,7 +82,7 @@ pub fn tell(frame: &Frame, findings: &[Finding]) -> Vec<FindingView> {
             reason: frame.reason(code),
             times: 1,
             evidence: frame.evidence(finding.evidence),
-            source: finding.source.to_string(),
+            source: words::spaced(Lang::Fr, &finding.source).into_owned(),
             positions: finding.positions.clone(),
         });
     }

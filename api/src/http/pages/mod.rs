@@ -7,6 +7,7 @@
 pub mod assets;
 pub mod controller;
 mod field;
+mod growth;
 pub mod home;
 pub mod me;
 pub mod problems;
@@ -26,6 +27,7 @@ use axum::response::{Html, IntoResponse, Response};
 use data_encoding::BASE64;
 use fluent_bundle::FluentValue;
 use greffe_domain::date::Interval;
+use greffe_domain::register::Register;
 use greffe_domain::rules::CURRENT;
 use greffe_domain::verdict::{Evidence, Outcome};
 use greffe_domain::vocabulary::CODELISTS;
@@ -59,6 +61,17 @@ pub async fn icon() -> impl IntoResponse {
     const ICON: &str = include_str!("../../../assets/icon.svg");
     let kept = "public, max-age=604800";
     ([(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, kept)], ICON)
+}
+
+/// A party's name, or its id while nobody of that id is registered.
+fn name_of(register: &Register, id: &str) -> String {
+    register.party(id).map_or_else(|| id.to_owned(), |p| p.name.clone())
+}
+
+/// The title a processing was last declared under, or its id.
+fn processing_title(register: &Register, id: &str) -> String {
+    let version = register.processing(id).and_then(|p| p.versions.last());
+    version.map_or_else(|| id.to_owned(), |v| v.data.title.clone())
 }
 
 /// What every page needs to know of its reader.
@@ -160,13 +173,40 @@ impl Frame {
         let term = CODELISTS.lists.values().flatten().find(|t| t.code == code);
         term.map_or_else(
             || code.to_owned(),
-            |t| self.lang.pick(&t.label_fr, &t.label_en).to_owned(),
+            |t| self.spaced(self.lang.pick(&t.label_fr, &t.label_en)),
         )
     }
 
     /// A rule's plain sentence.
     pub fn reason(&self, code: &str) -> String {
-        queries::reason(code, &CURRENT, self.lang).unwrap_or_else(|| code.to_owned())
+        queries::reason(code, &CURRENT, self.lang)
+            .map_or_else(|| code.to_owned(), |reason| self.spaced(&reason))
+    }
+
+    /// A text of the domain, spaced as the reader's language is.
+    pub fn spaced(&self, text: &str) -> String {
+        words::spaced(self.lang, text).into_owned()
+    }
+
+    pub fn colon(&self) -> &'static str {
+        words::colon(self.lang)
+    }
+
+    pub fn semicolon(&self) -> &'static str {
+        words::semicolon(self.lang)
+    }
+
+    /// Several things that may hold commas, one after the other.
+    pub fn listed(&self, texts: &[impl AsRef<str>]) -> String {
+        let mut out = String::new();
+        for (i, text) in texts.iter().enumerate() {
+            if i > 0 {
+                out.push_str(self.semicolon());
+                out.push(' ');
+            }
+            out.push_str(text.as_ref());
+        }
+        out
     }
 
     /// A slug in words where they are shipped, else as it stands without its hyphens.

@@ -18,8 +18,7 @@ use super::super::super::queries::{self, Read, Recorded};
 use super::super::super::register::{When, experiment_at, processing_at};
 use super::super::field::{Field, fields};
 use super::super::timeline::{Item, timeline};
-use super::super::{Badge, Frame};
-use super::name_of;
+use super::super::{Badge, Frame, name_of};
 use crate::words;
 
 /// Entries told one by one; the rest are counted.

@@ -18,7 +18,7 @@ use super::super::{Badge, Frame};
 use super::accesses::rule_codes;
 use super::form::{Form, Input};
 use super::{
-    Authority, CodeRow, code_chart, code_rows, day_of, party_name, processing_title, severity_badge,
+    Authority, CodeRow, code_chart, code_rows, day_of, name_of, processing_title, severity_badge,
 };
 
 const FIELDS: &[&str] = &["code", "party", "state", "since"];
@@ -68,7 +68,7 @@ fn view(app: &Shared, frame: &Frame, row: FindingRow) -> FindingView {
     };
     let changed = row.then.as_ref().is_some_and(|(s, e)| (s, e) != (&row.severity, &row.evidence));
     let (recipient, discloser, title) = app.ledger.with_register(|r| {
-        let named = |id: &str| (id.to_owned(), party_name(r, id));
+        let named = |id: &str| (id.to_owned(), name_of(r, id));
         (
             named(&row.recipient),
             row.discloser.as_deref().map(named),
@@ -149,7 +149,7 @@ pub async fn board(
         let most = app.projections.findings_by_party(PARTIES).await?;
         parties = app.ledger.with_register(|r| {
             let named = |(id, n): (String, u64)| {
-                let name = party_name(r, &id);
+                let name = name_of(r, &id);
                 (id, name, n)
             };
             most.into_iter().map(named).collect()
