@@ -17,7 +17,7 @@ use crate::affairs;
 use crate::words::{self, Lang};
 
 /// Findings shown for one affair; the rest are counted.
-const SHOWN: usize = 4;
+const SHOWN: usize = 3;
 /// Declarations and decisions shown where no affair is documented.
 const NEWEST: usize = 10;
 
@@ -32,6 +32,7 @@ struct Home {
     key: String,
     signature: String,
     time: String,
+    moment: String,
     affairs: Vec<AffairView>,
     newest: Vec<Row>,
 }
@@ -106,6 +107,7 @@ pub async fn home(State(app): State<Shared>, frame: Frame) -> Result<Response, P
         ),
         key: signed.map_or_else(|| "—".to_owned(), |signed| signed.kid),
         time: head.time.to_string(),
+        moment: frame.moment(head.time),
         affairs: answers.iter().map(|a| view(a, &frame)).collect(),
         newest,
         frame: frame.clone(),

@@ -26,7 +26,7 @@ use axum::http::{HeaderValue, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use data_encoding::BASE64;
 use fluent_bundle::FluentValue;
-use greffe_domain::date::Interval;
+use greffe_domain::date::{Interval, Timestamp};
 use greffe_domain::register::Register;
 use greffe_domain::rules::CURRENT;
 use greffe_domain::verdict::{Evidence, Outcome};
@@ -234,6 +234,63 @@ impl Frame {
             },
             self.t(&format!("verdict-{code}")),
         )
+    }
+
+    /// A text with `code` in it, as HTML.
+    pub fn marked(&self, text: &str) -> String {
+        let mut html = String::with_capacity(text.len() + 26);
+        for (i, part) in text.split('`').enumerate() {
+            if i > 0 {
+                html.push_str(if i % 2 == 1 { "<code>" } else { "</code>" });
+            }
+            for c in part.chars() {
+                match c {
+                    '&' => html.push_str("&amp;"),
+                    '<' => html.push_str("&lt;"),
+                    '>' => html.push_str("&gt;"),
+                    _ => html.push(c),
+                }
+            }
+        }
+        if text.matches('`').count() % 2 == 1 {
+            html.push_str("</code>");
+        }
+        html
+    }
+
+    /// What was wrong, as a sentence of a page: details start lower case for who reads JSON.
+    pub fn sentence(&self, text: &str) -> String {
+        let mut rest = text.chars();
+        let first = rest.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+        let end = if text.ends_with(['.', '?', '!']) { "" } else { "." };
+        format!("{first}{}{end}", rest.as_str())
+    }
+
+    /// The four verdicts and what each means, in a sentence.
+    pub fn verdicts(&self) -> Vec<(Badge, Cow<'static, str>)> {
+        let told = |outcome: Outcome| {
+            (self.verdict(outcome), self.t(&format!("me-meaning-{}", outcome.as_str())))
+        };
+        [
+            Outcome::Covered,
+            Outcome::CoveredWithReservations,
+            Outcome::NotCovered,
+            Outcome::Undetermined,
+        ]
+        .map(told)
+        .into()
+    }
+
+    /// A moment for people, to the minute: `10 mars 2005 à 9 h 05 UTC`.
+    pub fn moment(&self, time: Timestamp) -> String {
+        let minutes = time.unix_seconds().rem_euclid(86_400) / 60;
+        let (hour, minute) = (minutes / 60, minutes % 60);
+        let clock = match self.lang {
+            Lang::Fr => format!("{hour}\u{a0}h\u{a0}{minute:02}"),
+            Lang::En => format!("{hour:02}:{minute:02}"),
+        };
+        let day = words::day(self.lang, time.date());
+        self.with("moment", &[("day", day.into()), ("clock", clock.into())]).into_owned()
     }
 
     /// Writes a page.

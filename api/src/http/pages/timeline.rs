@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::field::{Field, fields};
 use super::{Badge, Frame};
+use crate::words;
 
 pub struct Item {
     pub position: u64,
@@ -28,7 +29,9 @@ pub struct Item {
     pub formal: bool,
     /// Dates leave open whether it had happened by the day asked.
     pub maybe: bool,
+    /// Day of recording, as `2005-03-10` and in words.
     pub recorded: String,
+    pub recorded_on: String,
     order: (Option<LegalDate>, Option<LegalDate>, u64),
 }
 
@@ -158,6 +161,8 @@ fn item(
         evidence: frame.t(&format!("kind-{}", fact["evidence"].as_str()?)),
         formal: fact["formal"] == true,
         maybe: fact["valid"] == "maybe",
+        recorded_on: LegalDate::parse(&recorded(fact))
+            .map_or_else(String::new, |day| words::day(frame.lang, day)),
         recorded: recorded(fact),
         order: (at.latest, at.earliest, position),
     })
