@@ -162,7 +162,8 @@ pub fn stacked(frame: &Frame, caption: &Caption<'_>, columns: &[Column]) -> Opti
     let top = columns.iter().map(|c| c.parts.iter().sum::<u64>()).max().filter(|n| *n > 0)?;
     let top = i32::try_from(top).unwrap_or(i32::MAX / 2);
     let top = top + top / 12 + 1;
-    let wide = i32::try_from(columns.len()).ok()? * 10;
+    // A few columns stay columns.
+    let wide = i32::try_from(columns.len().max(4)).ok()? * 10;
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();

@@ -301,6 +301,48 @@ mod tests {
         }
     }
 
+    /// Every file of texts, by language.
+    const SHIPPED: [(Lang, &str); 10] = [
+        (Lang::Fr, include_str!("../locales/fr/page.ftl")),
+        (Lang::Fr, include_str!("../locales/fr/problems.ftl")),
+        (Lang::Fr, include_str!("../locales/fr/me.ftl")),
+        (Lang::Fr, include_str!("../locales/fr/regulator.ftl")),
+        (Lang::Fr, include_str!("../locales/fr/controller.ftl")),
+        (Lang::En, include_str!("../locales/en/page.ftl")),
+        (Lang::En, include_str!("../locales/en/problems.ftl")),
+        (Lang::En, include_str!("../locales/en/me.ftl")),
+        (Lang::En, include_str!("../locales/en/regulator.ftl")),
+        (Lang::En, include_str!("../locales/en/controller.ftl")),
+    ];
+
+    #[test]
+    fn french_spaces_before_its_marks_never_break_and_english_has_none() {
+        for (lang, file) in SHIPPED {
+            for line in file.lines().filter(|line| !line.starts_with('#')) {
+                let wrong: &[&str] = match lang {
+                    Lang::Fr => &[" :", " ;", " ?", " !", " »", "« ", "'"],
+                    Lang::En => &[
+                        " :", " ;", " ?", " !", "\u{a0}:", "\u{202f};", "\u{202f}?", "\u{202f}!",
+                        "«", "»",
+                    ],
+                };
+                for mark in wrong {
+                    assert!(!line.contains(mark), "{lang:?}: {mark:?} in {line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_of_the_domain_is_spaced_as_its_language_is() {
+        let text = "Refusé « en l’état » : pourquoi ? oui ; non !";
+        assert_eq!(
+            spaced(Lang::Fr, text),
+            "Refusé «\u{a0}en l’état\u{a0}»\u{a0}: pourquoi\u{202f}? oui\u{202f}; non\u{202f}!"
+        );
+        assert_eq!(spaced(Lang::En, "As it is: a b"), "As it is: a b");
+    }
+
     #[test]
     fn a_date_is_said_as_exactly_as_it_is_known() {
         let days = |lang, from: &str, to: &str| {

@@ -315,7 +315,7 @@ yes = yes
 
 nav-signin = Sign in
 nav-signout = Sign out
-signed-citizen = Person signed in
+signed-citizen = My page
 signed-demo = Demonstration: this sign-in proves nothing.
 signin-demo = Demonstration sign-in
 signin-demo-note = On this machine only. No identity is checked: choose a role to see what it sees.
@@ -365,3 +365,9 @@ chart-sites-desc = On the last day of the chart: sites enrolled, { $n }; of them
 verdicts-mean = What each verdict means
 moment = { $day } at { $clock } (UTC)
 as-of-help = “Valid on”: what was in force that day. “Known on”: by the entries recorded up to that day alone.
+claim-established = established
+claim-refuted = refuted
+findings-n = { $n ->
+    [one] { $n } finding
+   *[other] { $n } findings
+ }

@@ -263,3 +263,5 @@ verdict-mark-COVERED = C
 verdict-mark-COVERED-WITH-RESERVATIONS = R
 verdict-mark-NOT-COVERED = N
 verdict-mark-UNDETERMINED = U
+reg-generalisation-considered = generalisation considered or subject to conditions
+reg-generalisations-note = These findings are on no access and have no history: they are made by what is known now, for generalisations decided, considered or subject to conditions.

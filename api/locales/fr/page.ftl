@@ -260,7 +260,7 @@ page-next = Suite
 party-keys = Clés de signature
 party-processings = Traitements dont elle répond
 processing-declared = Ce qui est déclaré
-recorded-on = inscrit le
+recorded-on = inscrite le
 register-intro = Les traitements, ce que l’autorité en a décidé, les expérimentations et les parties. Chaque fait porte l’entrée d’où il vient.
 
 role-controller = responsable de traitement
@@ -315,7 +315,7 @@ yes = oui
 
 nav-signin = Se connecter
 nav-signout = Se déconnecter
-signed-citizen = Personne connectée
+signed-citizen = Mon espace
 signed-demo = Démonstration : cette connexion ne prouve rien.
 signin-demo = Connexion de démonstration
 signin-demo-note = Sur cette machine seulement. Aucune identité n’est vérifiée : choisir un rôle pour voir ce qu’il voit.
@@ -365,3 +365,9 @@ chart-sites-desc = Au dernier jour du graphique : établissements inscrits, { $
 verdicts-mean = Ce que veut dire chaque constat
 moment = { $day } à { $clock } (UTC)
 as-of-help = « Valable le » : ce qui était en vigueur ce jour-là. « Connu le » : d’après les seules entrées inscrites jusqu’à ce jour-là.
+claim-established = établi
+claim-refuted = démenti
+findings-n = { $n ->
+    [one] { $n } constatation
+   *[other] { $n } constatations
+ }

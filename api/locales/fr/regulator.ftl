@@ -263,3 +263,5 @@ verdict-mark-COVERED = C
 verdict-mark-COVERED-WITH-RESERVATIONS = R
 verdict-mark-NOT-COVERED = N
 verdict-mark-UNDETERMINED = I
+reg-generalisation-considered = généralisation envisagée ou soumise à conditions
+reg-generalisations-note = Ces constatations ne portent sur aucun accès et n’ont pas d’historique : elles sont faites d’après ce qui est connu à présent, pour les généralisations décidées, envisagées ou soumises à conditions.

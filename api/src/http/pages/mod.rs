@@ -260,10 +260,15 @@ impl Frame {
 
     /// What was wrong, as a sentence of a page: details start lower case for who reads JSON.
     pub fn sentence(&self, text: &str) -> String {
+        let end = if text.ends_with(['.', '?', '!']) { "" } else { "." };
+        format!("{}{end}", self.capital(text))
+    }
+
+    /// A text that begins a line.
+    pub fn capital(&self, text: &str) -> String {
         let mut rest = text.chars();
         let first = rest.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-        let end = if text.ends_with(['.', '?', '!']) { "" } else { "." };
-        format!("{first}{}{end}", rest.as_str())
+        format!("{first}{}", rest.as_str())
     }
 
     /// The four verdicts and what each means, in a sentence.

@@ -278,7 +278,8 @@ fn over_time(frame: &Frame, counts: &[AccessCount]) -> Vec<OverTime> {
             .collect();
         let desc = frame.count("chart-accesses-desc", columns.len());
         let caption = Caption { title: &title, desc: &desc };
-        let chart = (n <= BASES).then(|| charts::stacked(frame, &caption, &columns)).flatten();
+        let worth = n == 0 || (n <= BASES && columns.len() > 1);
+        let chart = worth.then(|| charts::stacked(frame, &caption, &columns)).flatten();
         OverTime { basis, periods, chart }
     };
     bases.into_iter().enumerate().map(drawn).collect()
