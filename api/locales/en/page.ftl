@@ -371,3 +371,5 @@ findings-n = { $n ->
     [one] { $n } finding
    *[other] { $n } findings
  }
+decision-no = no. { $n }
+decision-since = Since then:

@@ -371,3 +371,5 @@ findings-n = { $n ->
     [one] { $n } constatation
    *[other] { $n } constatations
  }
+decision-no = n° { $n }
+decision-since = Depuis :

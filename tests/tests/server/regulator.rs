@@ -234,7 +234,8 @@ fn generalisations_stand_beside_the_findings(authority: &Reader<'_>) {
     );
     // Nobody speaks of generalising this one.
     assert!(!board.contains("motifs-2017"), "{board}");
-    let board = of(&authority.page("/regulator/findings?code=GENERALISATION-CONDITION-UNMET", "fr"));
+    let board =
+        of(&authority.page("/regulator/findings?code=GENERALISATION-CONDITION-UNMET", "fr"));
     assert!(!board.contains("case-management"), "{board}");
     // They have no history to be asked for.
     for history in ["state=closed", "since=2000-01-01"] {

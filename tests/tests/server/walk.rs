@@ -444,8 +444,14 @@ fn marks_keep_to_their_line_on_french_pages_and_to_their_word_on_english_ones() 
                 };
                 for mark in marks {
                     for (at, _) in text.match_indices(mark) {
-                        let before: String =
-                            text[..at].chars().rev().take(40).collect::<Vec<_>>().iter().rev().collect();
+                        let before: String = text[..at]
+                            .chars()
+                            .rev()
+                            .take(40)
+                            .collect::<Vec<_>>()
+                            .iter()
+                            .rev()
+                            .collect();
                         wrong.insert(format!("{address} ({lang}): …{before}{mark}"));
                     }
                 }

@@ -17,7 +17,7 @@ use super::super::{Params, Shared};
 use super::field::{Field, fields};
 use super::growth::{Growth, growth};
 use super::home::{FindingView, tell};
-use super::timeline::{Item, Outcome, interval, outcomes, timeline, weight};
+use super::timeline::{Item, Outcome, endings, interval, outcomes, timeline, weight};
 use super::{Badge, Frame, name_of, processing_title};
 
 /// Rows of one page of a list, and of each kind in a search.
@@ -126,6 +126,7 @@ struct DecisionPage {
     days: String,
     position: u64,
     overall: Option<Badge>,
+    endings: Vec<Field>,
     fields: Vec<Field>,
     outcomes: Vec<Outcome>,
     items: Vec<Item>,
@@ -483,6 +484,7 @@ pub async fn decision(
         days: frame.days(&interval(&answer["at"])),
         position: answer["position"].as_u64().unwrap_or_default(),
         overall: answer["outcome"].as_str().map(|code| Badge::new(weight(code), frame.label(code))),
+        endings: endings(&frame, &answer),
         fields: fields(&frame, &["formality", "effective_from", "until"], &answer),
         outcomes,
         items,

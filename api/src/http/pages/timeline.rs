@@ -175,9 +175,10 @@ fn recorded(fact: &Value) -> String {
 fn decided(frame: &Frame, decision: &Value, name_of: &impl Fn(&str) -> String) -> Option<Item> {
     let mut item = item(frame, "decisions", "fact-decided", &[], decision, name_of)?;
     let id = decision["id"].as_str()?;
-    item.title = decision["number"]
-        .as_str()
-        .map(|n| frame.with("decision-number", &[("n", n.into())]).into_owned());
+    item.title = Some(match decision["number"].as_str() {
+        Some(n) => frame.with("decision-no", &[("n", n.into())]).into_owned(),
+        None => id.to_owned(),
+    });
     item.href = Some(format!("/register/decisions/{id}"));
     item.outcomes = outcomes(frame, decision);
     item.fields = endings(frame, decision);
@@ -228,7 +229,8 @@ pub fn weight(outcome: &str) -> &'static str {
     }
 }
 
-fn endings(frame: &Frame, decision: &Value) -> Vec<Field> {
+/// How a decision ended, each with the days of it.
+pub fn endings(frame: &Frame, decision: &Value) -> Vec<Field> {
     decision["endings"]
         .as_array()
         .into_iter()
