@@ -133,6 +133,11 @@ pub enum Refused {
         until: LegalDate,
         on: LegalDate,
     },
+    /// Other days were judged. `judged`: as the request wrote them.
+    OtherDay {
+        judged: String,
+        on: LegalDate,
+    },
     /// It was granted for something else than what is asked.
     NotFor {
         what: Scope,
@@ -162,6 +167,7 @@ impl Refused {
             Self::Denied { .. } => "denied",
             Self::TermNotSealed(_) => "term-not-sealed",
             Self::Expired { .. } => "expired",
+            Self::OtherDay { .. } => "other-day",
             Self::NotFor { what, .. } => match what {
                 Scope::Processing => "other-processing",
                 Scope::Purpose => "other-purpose",
@@ -215,6 +221,14 @@ impl Refused {
             Self::Expired { until, on } => Words::new(
                 format!("l’accès valait jusqu’au {until} inclus, et nous sommes le {on}"),
                 format!("the access was good up to {until} included, and this is {on}"),
+            ),
+            Self::OtherDay { judged, on } => Words::new(
+                format!(
+                    "l’accès a été jugé pour {judged}, et nous sommes le {on} : le demander pour ce jour"
+                ),
+                format!(
+                    "the access was judged for {judged}, and this is {on}: request it for this day"
+                ),
             ),
             Self::NotFor { what, granted, asked } => {
                 let (fr, en) = match what {
@@ -286,6 +300,19 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// Whether the day is one that was judged, or comes after them under a grant that was
+    /// still to be served when it was recorded: its term then says how long.
+    ///
+    /// A request for days that had passed grants those days alone. Were it good afterwards,
+    /// whoever is refused today would ask for a day of the past on which it was lawful.
+    fn reaches(&self, on: LegalDate) -> bool {
+        let recorded = self.time.date();
+        let judged = self.at.valid_days(recorded);
+        let begun = judged.earliest.is_none_or(|earliest| earliest <= on);
+        let still = |day| judged.latest.is_none_or(|latest| day <= latest);
+        begun && (still(on) || still(recorded))
+    }
+
     /// Last day on which it may be served. `None`: what it rests on has no term.
     pub fn valid_until(&self) -> Option<LegalDate> {
         self.verdict.valid_until
@@ -380,6 +407,10 @@ pub fn check(
     let grant = open(receipt, keys)?;
     if let Some(until) = grant.valid_until().filter(|until| on > *until) {
         return Err(Refused::Expired { until, on }.into());
+    }
+    if !grant.reaches(on) {
+        let judged = grant.at.text.clone().unwrap_or_else(|| format!("…/{}", grant.time.date()));
+        return Err(Refused::OtherDay { judged, on }.into());
     }
     compare(&grant, asked)?;
     Ok(grant)

@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 
 const UNTIL: &str = "2012-12-31";
 const SITE: &str = "site-invente";
+/// Day of the sample ledger, on which requests are recorded.
+const RECORDED: &str = "2012-01-02";
 
 fn day(text: &str) -> LegalDate {
     LegalDate::parse(text).expect("a day")
@@ -108,6 +110,42 @@ fn a_grant_without_a_term_has_none() {
     let receipt = ledger.receipt(position).to_string();
     let grant = check(receipt.as_bytes(), &keys(&ledger), day("2112-01-01"), &Asked::default());
     assert_eq!(grant.expect("granted").valid_until(), None);
+}
+
+/// A request by the fund for `at`, recorded on the ledger's day; the codes with which it is
+/// refused on each of `days`, `granted` where it is not.
+fn asked_for(at: &str, days: &[&str]) -> Vec<&'static str> {
+    let mut ledger = ledger();
+    assert_eq!(ledger.now().date(), day(RECORDED), "the sample's day");
+    let request = Draft::act(FUND, Kind::AccessRequest, sample::access_to_cohort(SITE)).at(at);
+    let position = ledger.file(&request).expect("recorded")[0];
+    let receipt = ledger.receipt(position);
+    assert_eq!(receipt["leaf"]["event"]["type"], "AccessGranted", "{receipt:#}");
+    let keys = keys(&ledger);
+    let on = |text: &&str| {
+        let answer = check(receipt.to_string().as_bytes(), &keys, day(text), &Asked::default());
+        if answer.is_ok() { "granted" } else { refused(answer) }
+    };
+    days.iter().map(on).collect()
+}
+
+#[test]
+fn a_day_that_had_passed_grants_itself_and_no_later_one() {
+    let before = asked_for("2012-01-01", &["2011-12-31", "2012-01-01", RECORDED, UNTIL]);
+    assert_eq!(before, ["other-day", "granted", "other-day", "other-day"]);
+}
+
+#[test]
+fn a_day_to_come_grants_nothing_before_it() {
+    let after = asked_for("2012-01-03", &[RECORDED, "2012-01-03", UNTIL, "2013-01-01"]);
+    assert_eq!(after, ["other-day", "granted", "granted", "expired"]);
+}
+
+#[test]
+fn several_days_are_granted_from_the_first_on() {
+    let days = ["2011-12-31", "2012-01-01", RECORDED, "2012-01-04", UNTIL, "2013-01-01"];
+    let around = asked_for("2012-01-01/2012-01-03", &days);
+    assert_eq!(around, ["other-day", "granted", "granted", "granted", "granted", "expired"]);
 }
 
 #[test]

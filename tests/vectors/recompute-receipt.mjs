@@ -1,4 +1,4 @@
-// Checks the example of docs/receipts.md from that page alone: steps 2 to 10 of its §2.
+// Checks the example of docs/receipts.md from that page alone: steps 2 to 12 of its §2, on the day of its recording.
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
@@ -26,6 +26,7 @@ const checks = {
   repeated: receipt.position === leaf.position && receipt.time === leaf.time && receipt.filing === leaf.filing.digest
     && isDeepStrictEqual(receipt.verdict, data.verdict),
   granted: data.kind === 'access.request' && leaf.event.type === 'AccessGranted' && data.verdict.verdict.startsWith('COVERED'),
+  day: data.at.earliest <= leaf.time.slice(0, 10) && leaf.time.slice(0, 10) <= data.at.latest,
   term: receipt.valid_until === data.verdict.valid_until && answer.valid_until === receipt.valid_until,
   answer: ['processing', 'purpose', 'categories'].every((name) => isDeepStrictEqual(answer[name], data.body[name]))
     && answer.recipient.party === data.body.recipient.party && answer.recipient.site === data.body.recipient.site.id,

@@ -248,6 +248,9 @@ pub struct TermRow {
     pub verified: bool,
 }
 
+/// Names [`ASSESSMENT_GRACE`] among what is to be checked.
+const ASSESSMENT_GRACE_CODE: &str = "ASSESSMENT-GRACE";
+
 /// Until when no impact assessment was expected of what had been regularly filed before
 /// 25 May 2018.
 pub static ASSESSMENT_GRACE: LazyLock<TermRow> = LazyLock::new(|| TermRow {
@@ -276,62 +279,93 @@ pub static RECORDING_IN_TIME: PolicyRow =
 pub struct ToCheck {
     /// Code of the rule.
     pub rule: &'static str,
+    /// Rows of the tables above, and kinds of formality, whose text is meant: their codes.
+    pub covers: &'static [&'static str],
     pub fr: &'static str,
     pub en: &'static str,
 }
 
+/// Formalities whose answer was awaited under texts that were not checked.
+const AWAITED: &[&str] =
+    &["F78-15-AVIS", "F78-40-SANTE", "F04-25-AUT", "F04-54-SANTE", "F18-36-CONS", "F18-L31-AVIS"];
+const AWAITED_FR: &str = "délais et effets du silence de l’article 15 et des chapitres V bis et V ter (1978), de l’article 25-III et du chapitre IX (2004), de l’article 36 du RGPD et de l’article 31 (2019)";
+const AWAITED_EN: &str = "delays and effects of silence under article 15 and chapters V bis and V ter (1978), article 25-III and chapter IX (2004), GDPR article 36 and article 31 (2019)";
+
 pub static TO_CHECK: &[ToCheck] = &[
     ToCheck {
-        rule: "FORMALITY-PENDING",
-        fr: "délais et effets du silence de l’article 15 (1978), de l’article 25-III (2004), de l’article 36 du RGPD et de l’article 31 (2019)",
-        en: "delays and effects of silence under article 15 (1978), article 25-III (2004), GDPR article 36 and article 31 (2019)",
+        rule: "NO-DECLARATION",
+        covers: &["LIL-1978"],
+        fr: "la date à partir de laquelle les formalités de la loi de 1978 étaient dues, peut-être 1980",
+        en: "the day from which the formalities of the law of 1978 were due, perhaps in 1980",
     },
     ToCheck {
-        rule: "PURPOSE-PENDING",
-        fr: "délais et effets du silence de l’article 15 (1978), de l’article 25-III (2004), de l’article 36 du RGPD et de l’article 31 (2019)",
-        en: "delays and effects of silence under article 15 (1978), article 25-III (2004), GDPR article 36 and article 31 (2019)",
+        rule: "WRONG-FORMALITY",
+        covers: &["F04-RU"],
+        fr: "l’acte réglementaire unique des articles 26-IV et 27-III (2004)",
+        en: "the single regulatory act of articles 26-IV and 27-III (2004)",
     },
+    ToCheck {
+        rule: "FORMALITY-REFERENCE-MISSING",
+        covers: &["F04-RU"],
+        fr: "l’acte réglementaire unique des articles 26-IV et 27-III (2004)",
+        en: "the single regulatory act of articles 26-IV and 27-III (2004)",
+    },
+    ToCheck { rule: "FORMALITY-PENDING", covers: AWAITED, fr: AWAITED_FR, en: AWAITED_EN },
+    ToCheck { rule: "PURPOSE-PENDING", covers: AWAITED, fr: AWAITED_FR, en: AWAITED_EN },
     ToCheck {
         rule: "SILENCE-REJECTED",
+        covers: &["F04-25-AUT"],
         fr: "effet et délai du silence de l’article 25-III (2004)",
         en: "effect and delay of silence under article 25-III (2004)",
     },
     ToCheck {
         rule: "DPIA-MISSING",
+        covers: &[ASSESSMENT_GRACE_CODE],
         fr: "le délai de trois ans, jusqu’au 25 mai 2021, et la liste de la CNIL",
         en: "the three years' delay, to 25 May 2021, and the authority's list",
     },
     ToCheck {
         rule: "NIR-NOT-AUTHORISED",
-        fr: "le décret-cadre pris pour l’article 30 (2019)",
-        en: "the framework decree taken for article 30 (2019)",
+        covers: &["LIL-1978"],
+        fr: "la date à partir de laquelle les formalités de la loi de 1978 étaient dues et le décret-cadre pris pour l’article 30 (2019)",
+        en: "the day from which the formalities of the law of 1978 were due, and the framework decree taken for article 30 (2019)",
     },
     ToCheck {
         rule: "PURPOSE-INCOMPATIBLE",
+        covers: &[],
         fr: "l’article 6-2° (2004)",
         en: "article 6-2° (2004)",
     },
     ToCheck {
         rule: "BASIS-ANNULLED",
+        covers: &[],
         fr: "l’effet dans le temps des annulations, des retraits et de leur modulation",
         en: "the effect in time of annulments, withdrawals and their modulation",
     },
     ToCheck {
         rule: "BASIS-REPEALED",
+        covers: &[],
         fr: "l’effet dans le temps des abrogations",
         en: "the effect in time of repeals",
     },
     ToCheck {
         rule: "BASIS-SUSPENDED",
+        covers: &[],
         fr: "les effets de la suspension",
         en: "the effects of a suspension",
     },
     ToCheck {
         rule: "RECIPIENT-NOT-AUTHORISED",
+        covers: &[],
         fr: "le secret qui interdit à l’employeur le dossier médical et le motif nominatif",
         en: "the secrecy that keeps the medical file and a named person's motive from the employer",
     },
-    ToCheck { rule: "SUBJECT-OBJECTED", fr: "l’article 38 (2004)", en: "article 38 (2004)" },
+    ToCheck {
+        rule: "SUBJECT-OBJECTED",
+        covers: &[],
+        fr: "l’article 38 (2004)",
+        en: "article 38 (2004)",
+    },
 ];
 
 /// What the tables say of each kind of formality, in the order of the code list.
@@ -420,6 +454,38 @@ mod tests {
             assert!(RuleCode::parse(row.rule).is_some() && seen.insert(row.rule), "{}", row.rule);
             assert!(!row.fr.is_empty() && row.fr != row.en, "{}", row.rule);
         }
+    }
+
+    /// A rule that reads a row shows that the row was not checked, whatever the reader asks.
+    #[test]
+    fn what_was_not_checked_is_said_beside_each_rule_that_reads_it() {
+        let mut open: Vec<(&str, &str)> = Vec::new();
+        for row in REGIMES.iter().filter(|row| !row.verified) {
+            open.extend([("NO-DECLARATION", row.code), ("NIR-NOT-AUTHORISED", row.code)]);
+        }
+        for row in ANSWERS.iter().filter(|row| !row.verified) {
+            let awaited = ["FORMALITY-PENDING", "PURPOSE-PENDING"];
+            open.extend(awaited.map(|rule| (rule, row.formality)));
+            if row.silence == Silence::TacitRejected {
+                open.push(("SILENCE-REJECTED", row.formality));
+            }
+        }
+        if !ASSESSMENT_GRACE.verified {
+            open.push(("DPIA-MISSING", ASSESSMENT_GRACE_CODE));
+        }
+        // The single regulatory act stands in no table: it awaits no answer.
+        open.extend([("FORMALITY-REFERENCE-MISSING", "F04-RU"), ("WRONG-FORMALITY", "F04-RU")]);
+        for (rule, code) in open {
+            let note = TO_CHECK.iter().find(|row| row.rule == rule);
+            let note = note.unwrap_or_else(|| panic!("{rule} reads {code} and notes nothing"));
+            assert!(note.covers.contains(&code), "the note of {rule} does not cover {code}");
+        }
+        let known = |code: &&str| {
+            FormalityKind::parse(code).is_some()
+                || Regime::parse(code).is_some()
+                || *code == ASSESSMENT_GRACE_CODE
+        };
+        assert!(TO_CHECK.iter().flat_map(|row| row.covers).all(known));
     }
 
     #[test]

@@ -66,14 +66,18 @@ fn settle(http: &Client) {
 
 /// Records a request by the employer for one of its sites; the receipt.
 fn request(http: &Client, purpose: &str, site: &str) -> Value {
+    request_for(http, "2027-01-15", purpose, site)
+}
+
+fn request_for(http: &Client, at: &str, purpose: &str, site: &str) -> Value {
     let body = json!({
         "processing": PROCESSING, "purpose": purpose, "categories": ["ABS-RATE"],
         "recipient": {"party": "employeur", "role": "R-EMPLOYER-HR", "site": {"id": site}},
         "discloser": "caisse", "basis": {"codes": ["A6-1-E"]}, "channel": "api",
         "cohort": {"headcount": 412, "units": [site], "cells": []},
     });
-    let jti = format!("request {purpose} {site}");
-    let text = sign("employeur", "access.request", Some("2027-01-15"), body, &jti);
+    let jti = format!("request {at} {purpose} {site}");
+    let text = sign("employeur", "access.request", Some(at), body, &jti);
     submit(http, &text).expect("recorded, granted or not").remove(0)
 }
 
@@ -157,6 +161,11 @@ async fn a_cohort_is_released_against_the_receipt_of_its_grant_and_nothing_else(
             let answer = answer.expect("an answer");
             assert!([400, 403].contains(&answer.status), "byte {index}: {}", answer.body);
         }
+
+        // A day that had passed when it was asked for: lawful then, and nothing today.
+        let past = request_for(&http, "2026-03-01", PURPOSE, "site-1");
+        assert_eq!(past["leaf"]["event"]["type"], "AccessGranted", "{past:#}");
+        refused(&employer, &past, PURPOSE, "site-1", 403, "other-day");
 
         // The last day, and the day after it.
         let set = |day| {
