@@ -118,7 +118,7 @@ await journey(async ({ open }) => {
 
   // Somebody born abroad, and agents by the claim the provider vouches for.
   for (const [label, who] of [
-    ['Une personne née à l’étranger', 'Personne connectée'],
+    ['Une personne née à l’étranger', 'Mon espace'],
     ['Une agente de la caisse', 'Partie caisse'],
     ['Un agent de l’autorité', 'Partie cnil'],
   ]) {

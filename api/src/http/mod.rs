@@ -12,6 +12,7 @@ mod entries;
 mod extract;
 mod filings;
 mod findings;
+mod generalisations;
 mod health;
 mod judgements;
 mod me;

@@ -158,7 +158,7 @@ impl Problem {
     /// The document, without its status.
     pub fn document(&self, lang: Lang) -> serde_json::Value {
         let (title, _) = problem_words(lang, self.code);
-        let say = |words: &Words| lang.of(words).to_owned();
+        let say = |words: &Words| lang.of(words).into_owned();
         let mut document = serde_json::json!({
             "type": format!("/problems/{}", self.code),
             "title": title,

@@ -36,7 +36,7 @@ impl When {
     }
 
     /// `None`: it certainly came after.
-    fn valid(&self, at: &Interval) -> Option<&'static str> {
+    pub fn valid(&self, at: &Interval) -> Option<&'static str> {
         let Some(day) = self.as_of else { return Some("yes") };
         match at.on_or_before(&Interval::day(day)) {
             Certainty::Yes => Some("yes"),

@@ -44,7 +44,7 @@ fn text(frame: &Frame, name: &str, value: &Value) -> Option<String> {
         Value::Array(values) => {
             let texts: Vec<String> =
                 values.iter().filter_map(|value| self::text(frame, name, value)).collect();
-            (!texts.is_empty()).then(|| texts.join(" ; "))
+            (!texts.is_empty()).then(|| frame.listed(&texts))
         }
         Value::Object(members) => {
             let member = |name: &str| members.get(name).and_then(Value::as_str);
@@ -58,10 +58,16 @@ fn text(frame: &Frame, name: &str, value: &Value) -> Option<String> {
             }
             if let Some(fact) = member("fact") {
                 let holds = members.get("holds").and_then(Value::as_bool);
-                let said = holds.map(|h| frame.t(if h { "claim-holds" } else { "claim-denied" }));
+                let (yes, no) = match name {
+                    "establishes" => ("claim-established", "claim-refuted"),
+                    _ => ("claim-holds", "claim-denied"),
+                };
+                let said = holds.map(|h| frame.t(if h { yes } else { no }));
                 let reason = frame.reason(fact);
                 return Some(match said {
-                    Some(said) => format!("{reason} ({said})"),
+                    Some(said) => {
+                        format!("{said}{} {}", frame.colon(), reason.trim_end_matches('.'))
+                    }
                     None => reason,
                 });
             }

@@ -15,10 +15,10 @@ use super::super::problem::Problem;
 use super::super::register::{When, decision_at, experiment_at, party_at, processing_at};
 use super::super::{Params, Shared};
 use super::field::{Field, fields};
+use super::growth::{Growth, growth};
 use super::home::{FindingView, tell};
-use super::timeline::{Item, Outcome, interval, outcomes, timeline, weight};
-use super::{Badge, Frame};
-use crate::charts::{self, Step};
+use super::timeline::{Item, Outcome, endings, interval, outcomes, timeline, weight};
+use super::{Badge, Frame, name_of, processing_title};
 
 /// Rows of one page of a list, and of each kind in a search.
 const PAGE: usize = 50;
@@ -126,6 +126,7 @@ struct DecisionPage {
     days: String,
     position: u64,
     overall: Option<Badge>,
+    endings: Vec<Field>,
     fields: Vec<Field>,
     outcomes: Vec<Outcome>,
     items: Vec<Item>,
@@ -139,9 +140,7 @@ struct ExperimentPage {
     dated: Dated,
     processing: (String, String),
     sites: Vec<SiteRow>,
-    chart: Option<String>,
-    steps: Vec<(String, usize)>,
-    planned: Vec<(String, String)>,
+    growth: Growth,
     conditions: Vec<ConditionRow>,
     items: Vec<Item>,
     obstacles: Vec<FindingView>,
@@ -175,11 +174,6 @@ struct PartyPage {
     items: Vec<Item>,
 }
 
-/// A party's name, or its id while nobody of that id is registered.
-fn name_of(register: &Register, id: &str) -> String {
-    register.party(id).map_or_else(|| id.to_owned(), |p| p.name.clone())
-}
-
 fn named<'a>(app: &'a Shared) -> impl Fn(&str) -> String + 'a {
     |id| app.ledger.with_register(|register| name_of(register, id))
 }
@@ -204,7 +198,6 @@ fn decision_rows(register: &Register, frame: &Frame) -> Vec<Row> {
     let rows = register.decisions().map(|(id, d)| {
         let data = &d.rendered.data;
         let codes: Vec<&str> = data.outcomes.iter().map(|o| o.outcome.as_str()).collect();
-        let processing = register.processing(&data.processing).and_then(|p| p.versions.last());
         Row {
             href: format!("/register/decisions/{id}"),
             kind: frame.t("kind-of-decision"),
@@ -212,7 +205,7 @@ fn decision_rows(register: &Register, frame: &Frame) -> Vec<Row> {
                 Some(n) => frame.with("decision-number", &[("n", n.as_str().into())]).into_owned(),
                 None => id.clone(),
             },
-            note: processing.map_or_else(|| data.processing.clone(), |v| v.data.title.clone()),
+            note: processing_title(register, &data.processing),
             days: frame.days(&d.rendered.at),
             badge: super::super::register::overall(&codes)
                 .map(|code| Badge::new(weight(code), frame.label(code))),
@@ -225,12 +218,11 @@ fn decision_rows(register: &Register, frame: &Frame) -> Vec<Row> {
 fn experiment_rows(register: &Register, frame: &Frame) -> Vec<Row> {
     let rows = register.experiments().filter_map(|(id, e)| {
         let launch = e.launches.last()?;
-        let processing = register.processing(&e.processing).and_then(|p| p.versions.last());
         Some(Row {
             href: format!("/register/experiments/{id}"),
             kind: frame.t("kind-of-experiment"),
             title: id.clone(),
-            note: processing.map_or_else(|| e.processing.clone(), |v| v.data.title.clone()),
+            note: processing_title(register, &e.processing),
             days: frame.days(&launch.at),
             badge: None,
             position: launch.position,
@@ -382,10 +374,7 @@ fn string(value: &Value) -> String {
 
 /// Id and title of a processing.
 fn titled(app: &Shared, id: &str) -> (String, String) {
-    let title = app.ledger.with_register(|r| {
-        r.processing(id).and_then(|p| p.versions.last()).map(|v| v.data.title.clone())
-    });
-    (id.to_owned(), title.unwrap_or_else(|| id.to_owned()))
+    (id.to_owned(), app.ledger.with_register(|r| processing_title(r, id)))
 }
 
 fn obstacles(frame: &Frame, answer: &Value) -> Vec<FindingView> {
@@ -495,6 +484,7 @@ pub async fn decision(
         days: frame.days(&interval(&answer["at"])),
         position: answer["position"].as_u64().unwrap_or_default(),
         overall: answer["outcome"].as_str().map(|code| Badge::new(weight(code), frame.label(code))),
+        endings: endings(&frame, &answer),
         fields: fields(&frame, &["formality", "effective_from", "until"], &answer),
         outcomes,
         items,
@@ -534,37 +524,15 @@ pub async fn experiment(
         })
         .collect();
     enrolled.sort_by_key(|(at, row)| (at.latest, at.earliest, row.position));
-    // A site counts from the last day on which it may have been enrolled.
-    let mut steps: Vec<Step> = Vec::new();
-    for (n, (at, _)) in enrolled.iter().enumerate() {
-        let Some(day) = at.latest.or(at.earliest) else { continue };
-        match steps.last_mut() {
-            Some(step) if step.day == day => step.count = n + 1,
-            _ => steps.push(Step { day, count: n + 1 }),
-        }
-    }
-    let planned: Vec<(LegalDate, usize)> = answer["plans"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|plan| {
-            let target = usize::try_from(plan["body"]["target_sites"].as_u64()?).ok()?;
-            let by = plan["body"]["by"].as_str().and_then(greffe_domain::event::At::parse);
-            let day = by.and_then(|by| by.interval.latest).or(interval(&plan["at"]).latest)?;
-            Some((day, target))
-        })
-        .collect();
-    let chart = charts::sites(&frame, &steps, &planned, &[]);
+    let growth = app
+        .ledger
+        .with_register(|r| growth(&frame, r.view(when.size), &when, &id))
+        .ok_or_else(|| Problem::not_found(&format!("/register/experiments/{id}")))?;
     let conditions = conditions(&frame, &answer["about"]);
     let page = ExperimentPage {
         processing: titled(&app, answer["processing"].as_str().unwrap_or_default()),
         sites: enrolled.into_iter().map(|(_, row)| row).collect(),
-        steps: steps.iter().map(|s| (crate::words::day(frame.lang, s.day), s.count)).collect(),
-        planned: planned
-            .iter()
-            .map(|(day, n)| (crate::words::day(frame.lang, *day), n.to_string()))
-            .collect(),
-        chart,
+        growth,
         conditions,
         items: timeline(&frame, &[&answer, &answer["about"]], named(&app)),
         obstacles: obstacles(&frame, &answer),

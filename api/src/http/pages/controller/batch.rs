@@ -207,10 +207,9 @@ fn read(kind: Kind, bytes: &[u8]) -> Result<Vec<Read>, Refusal> {
         .map(|c| heading(kind, &c.path))
         .collect();
     if !missing.is_empty() {
-        let missing = missing.join(" ; ");
         return Err(unusable(
-            format!("il manque des colonnes obligatoires : {missing}"),
-            format!("required columns are missing: {missing}"),
+            format!("il manque des colonnes obligatoires : {}", missing.join(" ; ")),
+            format!("required columns are missing: {}", missing.join("; ")),
         ));
     }
     let mut lines = Vec::new();
@@ -454,7 +453,7 @@ pub async fn receive(
     let (kind, lines) = match read {
         Ok(read) => read,
         Err(refusal) => {
-            let errors = vec![frame.lang.of(&refusal.detail).to_owned()];
+            let errors = vec![frame.lang.of(&refusal.detail).into_owned()];
             let page = page_of(frame.clone(), &who, &chosen, &common, errors);
             let mut response = frame.render(&page);
             *response.status_mut() = StatusCode::BAD_REQUEST;
@@ -522,7 +521,7 @@ async fn try_lines(
             match error.pointer.strip_prefix("/body") {
                 Some(path) => view.errors.push(column_error(frame, kind, path, &error)),
                 // Of what is beside the lines, and so the same on each.
-                None => whole.push(frame.lang.of(&error.detail).to_owned()),
+                None => whole.push(frame.lang.of(&error.detail).into_owned()),
             }
         }
         bodies.push(draft["body"].take());
@@ -536,7 +535,7 @@ async fn try_lines(
         batch["body"] = bodies.into();
         match Draft::from_value(batch.clone()).and_then(|d| tried(&d, origin)) {
             Ok(_) => draft = Some(batch),
-            Err(refusal) => whole.push(frame.lang.of(&refusal.detail).to_owned()),
+            Err(refusal) => whole.push(frame.lang.of(&refusal.detail).into_owned()),
         }
     }
     let since = app.clock.now().unix_seconds();
@@ -551,7 +550,7 @@ fn column_error(frame: &Frame, kind: Kind, path: &str, error: &FieldError) -> (S
         .into_iter()
         .find(|c| path == c.path || path.starts_with(&format!("{}.", c.path)));
     let column = column.map_or_else(String::new, |c| heading(kind, &c.path));
-    (column, frame.lang.of(&error.detail).to_owned())
+    (column, frame.lang.of(&error.detail).into_owned())
 }
 
 pub async fn report(

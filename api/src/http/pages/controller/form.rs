@@ -217,7 +217,7 @@ pub fn form(
     errors: &[FieldError],
     register: &Register,
 ) -> Form {
-    let told = |e: &FieldError| (control_at(&e.pointer), frame.lang.of(&e.detail).to_owned());
+    let told = |e: &FieldError| (control_at(&e.pointer), frame.lang.of(&e.detail).into_owned());
     let mut writer = Writer {
         frame,
         kind,
@@ -252,7 +252,9 @@ fn control_at(pointer: &str) -> String {
 
 fn codes(frame: &Frame, list: &str) -> Vec<(String, String)> {
     let terms = CODELISTS.lists.get(list).into_iter().flatten();
-    terms.map(|t| (t.code.clone(), frame.lang.pick(&t.label_fr, &t.label_en).to_owned())).collect()
+    terms
+        .map(|t| (t.code.clone(), frame.spaced(frame.lang.pick(&t.label_fr, &t.label_en))))
+        .collect()
 }
 
 /// Ids in the register, the last recorded first, with what they name.
@@ -678,7 +680,7 @@ fn tell_value(
                 Value::Array(values) if values.is_empty() => frame.t("file-none").into_owned(),
                 Value::Array(values) => {
                     let texts: Vec<String> = values.iter().map(|v| one(frame, path, v)).collect();
-                    texts.join(" ; ")
+                    frame.listed(&texts)
                 }
                 value => one(frame, path, value),
             };

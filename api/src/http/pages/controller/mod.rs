@@ -358,7 +358,7 @@ fn line(frame: &Frame, who: &Controller, read: &Read, now: Option<&Verdict>) -> 
         && then.verdict != now.verdict
     {
         let now = frame.verdict(now.verdict);
-        let text = format!("{} : {}", frame.t("affair-now"), now.text);
+        let text = format!("{}{} {}", frame.t("affair-now"), frame.colon(), now.text);
         badges.push(Badge::new(now.class, text));
     }
     Some(Line {
@@ -588,14 +588,16 @@ fn written(
 ) -> Response {
     let form =
         app.ledger.with_register(|register| form::form(&frame, kind, typed, add, errors, register));
+    let colon = frame.colon();
     let mut wrong = Vec::new();
     for node in &form.nodes {
         match node {
             Node::Control(c) => {
-                wrong.extend(c.errors.iter().map(|e| (c.id.clone(), format!("{} : {e}", c.label))));
+                let said = |e| (c.id.clone(), format!("{}{colon} {e}", c.label));
+                wrong.extend(c.errors.iter().map(said));
             }
             Node::Open { id, legend, errors, .. } => {
-                wrong.extend(errors.iter().map(|e| (id.clone(), format!("{legend} : {e}"))));
+                wrong.extend(errors.iter().map(|e| (id.clone(), format!("{legend}{colon} {e}"))));
             }
             Node::Close | Node::Add { .. } => {}
         }
@@ -875,14 +877,14 @@ fn refusal_words(frame: &Frame, problem: &Problem) -> Refused {
     let (_, advice) = crate::words::problem_words(frame.lang, problem.code);
     let own = |e: &&FieldError| e.detail != problem.detail || !e.pointer.is_empty();
     Refused {
-        detail: frame.lang.of(&problem.detail).to_owned(),
+        detail: frame.lang.of(&problem.detail).into_owned(),
         advice: advice.into_owned(),
         code: problem.code,
         errors: problem
             .errors
             .iter()
             .filter(own)
-            .map(|e| (e.pointer.clone(), frame.lang.of(&e.detail).to_owned()))
+            .map(|e| (e.pointer.clone(), frame.lang.of(&e.detail).into_owned()))
             .collect(),
     }
 }

@@ -8,7 +8,8 @@ use std::borrow::Cow;
 
 use askama::Template;
 use axum::Form;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use greffe_domain::kind::EventType;
@@ -25,9 +26,9 @@ use super::super::super::{Params, Shared};
 use super::super::field::Field;
 use super::super::home::{FindingView, tell};
 use super::super::signin::redirect;
-use super::super::{Badge, Frame};
+use super::super::{Badge, Frame, name_of, processing_title};
 use super::chain::{Link, chain, day};
-use super::{Citizen, has_desk, labels, line, name_of};
+use super::{Citizen, has_desk, labels, line};
 use crate::client::encode;
 use crate::words::{self, Lang};
 
@@ -85,10 +86,30 @@ struct Answered {
     reason: Option<String>,
 }
 
-/// An access that this person may read.
+/// An access that whoever is signed in may read, asked for by its page's address.
 pub struct Own {
     pub read: Read,
     pub about: About,
+    /// Whoever is signed in.
+    pub subject: SubjectRef,
+}
+
+impl FromRequestParts<Shared> for Own {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Response> {
+        let citizen = Citizen::from_request_parts(parts, app).await?;
+        let here = parts.uri.path().to_owned();
+        let read = async {
+            let nothing = || Problem::not_found(&here);
+            let position = Path::<String>::from_request_parts(parts, app).await;
+            let Path(position) = position.map_err(|_| nothing())?;
+            let params = Params::from_request_parts(parts, app).await?;
+            params.only(&["site"])?;
+            find(app, &position, citizen.subject, params.text("site")).await
+        };
+        read.await.map_err(IntoResponse::into_response)
+    }
 }
 
 impl Own {
@@ -107,12 +128,17 @@ impl Own {
             About::Workplace { site, .. } => Some(site),
         }
     }
+
+    /// What its address says of the workplace, for the addresses of what belongs to it.
+    pub fn query(&self) -> String {
+        self.site().map(|s| format!("?site={}", encode(s))).unwrap_or_default()
+    }
 }
 
 /// The access at a position, if this person may read it.
 ///
 /// Errors: `not-found`, the same for what is not theirs and for what does not exist.
-pub async fn find(
+async fn find(
     app: &Shared,
     position: &str,
     subject: SubjectRef,
@@ -130,7 +156,7 @@ pub async fn find(
             .find(|about| about.holds(&recorded))
             .ok_or_else(nothing)?
     };
-    Ok(Own { read, about })
+    Ok(Own { read, about, subject })
 }
 
 fn contested(app: &Shared, frame: &Frame, contest: Contest) -> Contested {
@@ -150,13 +176,9 @@ fn contested(app: &Shared, frame: &Frame, contest: Contest) -> Contested {
 
 pub async fn access(
     State(app): State<Shared>,
-    citizen: Citizen,
-    Path(position): Path<String>,
+    own: Own,
     frame: Frame,
-    params: Params,
 ) -> Result<Response, Problem> {
-    params.only(&["site"])?;
-    let own = find(&app, &position, citizen.subject, params.text("site")).await?;
     let recorded = own.recorded();
     let standing = queries::standing(&app, recorded.position).await?;
     let (now, changed_by, positions, good_faith) = app.ledger.with_register(|register| {
@@ -175,10 +197,10 @@ pub async fn access(
         (now, changed_by, positions, good_faith)
     });
     let (links, links_left) =
-        chain(&app, &frame, &recorded, citizen.subject, &positions, &changed_by).await?;
+        chain(&app, &frame, &recorded, own.subject, &positions, &changed_by).await?;
     let named = matches!(own.about, About::Person(_));
     let contest = match named {
-        true => contest_of(&app, recorded.position, citizen.subject).await?,
+        true => contest_of(&app, recorded.position, own.subject).await?,
         false => None,
     };
     let line = app.ledger.with_register(|register| {
@@ -203,7 +225,7 @@ pub async fn access(
         contest: contest.map(|c| contested(&app, &frame, c)),
         reasons: REASONS,
         can_contest: named && has_desk(&app),
-        query: own.site().map(|s| format!("?site={}", encode(s))).unwrap_or_default(),
+        query: own.query(),
         frame: frame.clone(),
     };
     Ok(frame.render(&page))
@@ -212,10 +234,7 @@ pub async fn access(
 /// Id and title of the processing.
 fn processing(app: &Shared, recorded: &Recorded<'_>) -> (String, String) {
     let id = &recorded.access.processing;
-    let title = app.ledger.with_register(|r| {
-        r.processing(id).and_then(|p| p.versions.last()).map(|v| v.data.title.clone())
-    });
-    (id.clone(), title.unwrap_or_else(|| id.clone()))
+    (id.clone(), app.ledger.with_register(|r| processing_title(r, id)))
 }
 
 /// Who disclosed: as filed, or the controller.

@@ -14,7 +14,7 @@ use super::super::super::problem::Problem;
 use super::super::super::{Params, Shared, queries};
 use super::super::{Badge, Frame};
 use super::form::{Form, Input, codes};
-use super::{Authority, PAGE, STACK, party_name, processing_title, verdict_badge};
+use super::{Authority, PAGE, STACK, name_of, processing_title, verdict_badge};
 use greffe_domain::seal::TreeSize;
 
 /// Fields of the search, in order. The address may also hold `order` and `cursor`.
@@ -181,7 +181,7 @@ pub async fn as_known(app: &Shared, rows: &mut [AccessRow], size: TreeSize) -> R
 pub fn views(app: &Shared, frame: &Frame, rows: Vec<AccessRow>) -> Vec<AccessView> {
     app.ledger.with_register(|r| {
         let named = |id: String| {
-            let name = party_name(r, &id);
+            let name = name_of(r, &id);
             (id, name)
         };
         let mut views = Vec::with_capacity(rows.len());
