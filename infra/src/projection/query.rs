@@ -951,11 +951,11 @@ fn audit(c: &Connection, filter: &AuditFilter) -> rusqlite::Result<Page<AuditRow
         let after = Timestamp::from_micros(time.micros().saturating_add(1));
         query.such_that("e.position < #", int(first_recorded_from(c, after)?));
     }
+    let mut source = None;
     if let Some(q) = filter.q.as_deref().filter(|q| !q.is_empty()) {
-        search(c, &mut query, &fold(q))?;
+        source = search(c, &mut query, &fold(q), from, order)?;
     }
     query.such_that(&format!("e.position {compare} #"), int(from));
-    let mut source = None;
     if let Some(stream) = &filter.stream {
         let (kind, id) = match stream.split_once('/') {
             Some((kind, id)) => (kind, Some(id)),
@@ -1055,41 +1055,62 @@ fn named(c: &Connection, words: &str, limit: usize) -> rusqlite::Result<Vec<(Str
     Ok(found)
 }
 
-/// Entries of which `q`, folded, is part. Words are few: they are looked through
-/// here, and the rows for their ids.
-fn search(c: &Connection, query: &mut Query, q: &str) -> rusqlite::Result<()> {
+/// Entries of which `q`, folded, is part: of their texts, of their kind's name or of their
+/// author's id; and the entry that has it for its position. Words are few: they are looked
+/// through here.
+///
+/// Answers where positions come from, from `from` on; `None`: so many words have it that one
+/// entry in a few is wanted, and they are read one after the other.
+fn search(
+    c: &Connection,
+    query: &mut Query,
+    q: &str,
+    from: u64,
+    order: Order,
+) -> rusqlite::Result<Option<String>> {
+    const LISTS: usize = 16;
     let mut statement = c.prepare_cached("SELECT id, text FROM words WHERE facet = ?1")?;
-    let mut ids_of = |facet: Facet| -> rusqlite::Result<String> {
+    let mut ids_of = |facet: Facet| -> rusqlite::Result<Vec<i64>> {
         let mut ids = Vec::new();
         let mut rows = statement.query([facet as i64])?;
         while let Some(row) = rows.next()? {
             let text: String = row.get(1)?;
-            let text = match facet {
-                Facet::Stream => text.split_once('/').map_or("", |(_, id)| id),
-                _ => text.as_str(),
-            };
-            if fold(text).contains(q) {
-                ids.push(row.get::<_, i64>(0)?.to_string());
+            if fold(&text).contains(q) {
+                ids.push(row.get(0)?);
             }
         }
-        Ok(format!("[{}]", ids.join(",")))
+        Ok(ids)
     };
-    let types = ids_of(Facet::EventType)?;
-    let parties = ids_of(Facet::Party)?;
-    let streams = ids_of(Facet::Stream)?;
-    let types = query.bind(types);
-    let parties = query.bind(parties);
-    let streams = query.bind(streams);
-    let within = query.within(q);
-    let q = query.bind(q.to_owned());
+    let (types, parties) = (ids_of(Facet::EventType)?, ids_of(Facet::Party)?);
+    let list = |ids: &[i64]| serde_json::json!(ids).to_string();
+    let (in_types, in_parties) = (query.bind(list(&types)), query.bind(list(&parties)));
+    let own = q.parse::<u64>().ok().filter(|position| position.to_string() == q);
+    let own = query.bind(own.map_or(Value::Null, |position| Value::Integer(int(position))));
+    let text = query.bind(q.to_owned());
     query.conditions.push(format!(
-        "(e.event_type IN (SELECT value FROM json_each({types})) \
-         OR e.iss IN (SELECT value FROM json_each({parties})) \
-         OR e.stream_id IN (SELECT value FROM json_each({streams})) \
-         OR e.stream_id IS NULL AND instr(CAST(e.position AS TEXT), {q}) > 0 \
-         OR e.position IN (SELECT rowid FROM texts WHERE {within}))"
+        "(e.event_type IN (SELECT value FROM json_each({in_types})) \
+         OR e.iss IN (SELECT value FROM json_each({in_parties})) \
+         OR e.stream_id IS NULL AND e.position = {own} \
+         OR EXISTS (SELECT 1 FROM texts t \
+         WHERE t.rowid = e.position AND instr(t.folded, {text}) > 0))"
     ));
-    Ok(())
+    if types.len() + parties.len() > LISTS {
+        return Ok(None);
+    }
+    let (compare, direction) = (order.beyond(), order.sql());
+    let within = query.within(q);
+    let from = query.bind(int(from));
+    let mut lists = vec![
+        format!("SELECT rowid AS position FROM texts WHERE {within} AND rowid {compare} {from}"),
+        format!("SELECT position FROM entries WHERE position = {own}"),
+    ];
+    for word in types.iter().chain(&parties) {
+        let word = query.bind(*word);
+        lists.push(format!(
+            "SELECT position FROM postings WHERE word = {word} AND position {compare} {from}"
+        ));
+    }
+    Ok(Some(format!("({} ORDER BY position {direction})", lists.join(" UNION "))))
 }
 
 fn stats(c: &Connection) -> rusqlite::Result<Stats> {

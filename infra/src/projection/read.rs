@@ -53,7 +53,8 @@ pub(super) struct ReadEntry {
     pub event: Event,
     /// Who disclosed: as filed, or the controller as known at that position.
     pub discloser: Option<String>,
-    /// As `fold` gives them, one line for each text; empty for accesses.
+    /// As `fold` gives them, one line for each text, the id of its stream too;
+    /// empty for accesses.
     pub folded: String,
     /// Digests whose values it erases.
     pub erased: Vec<Hash32>,
@@ -144,10 +145,14 @@ fn read_entry(row: EntryRow, disclosures: &[&DisclosureRow]) -> Result<ReadEntry
     let (event, rulebook) = read_judged(&row, disclosures)?;
     let filed = event.filed();
     let access = filed.and_then(|f| f.body.access());
-    let folded = match (filed, access) {
+    let mut folded = match (filed, access) {
         (Some(filed), None) => searched_text(filed),
         _ => String::new(),
     };
+    if row.stream.id != row.position.0.to_string() {
+        folded.push_str(&fold(&row.stream.id));
+        folded.push('\n');
+    }
     let erased = match filed.map(|f| &*f.body) {
         Some(Body::EraseSubject(body)) => body.digests.iter().filter_map(|d| digest(d)).collect(),
         _ => Vec::new(),

@@ -783,6 +783,7 @@ async fn check_audit(p: &Arc<Projections>, scanned: &[Scanned]) {
     ];
     for q in [
         "CAISSE",
+        "12",
         "établissement ca",
         "ARRÊTS",
         "1",
@@ -815,6 +816,9 @@ async fn check_audit(p: &Arc<Projections>, scanned: &[Scanned]) {
                 (Some(filed), None) => read::searched_text(filed),
                 _ => String::new(),
             };
+            // An entry that is its own stream's is named by its position, in full.
+            let is_own = row.stream.id == row.position.0.to_string();
+            let named = if is_own { "" } else { row.stream.id.as_str() };
             let stream = |asked: &str| match asked.split_once('/') {
                 None => row.stream.kind.as_str() == asked,
                 Some((kind, id)) => row.stream.kind.as_str() == kind && row.stream.id == id,
@@ -826,7 +830,8 @@ async fn check_audit(p: &Arc<Projections>, scanned: &[Scanned]) {
                 && filter.from.is_none_or(|t| row.time >= t)
                 && filter.to.is_none_or(|t| row.time <= t)
                 && (q.is_empty()
-                    || [s.iss().unwrap_or(""), &row.stream.id, row.event_type.as_str(), &texts]
+                    || row.stream.id == q
+                    || [s.iss().unwrap_or(""), named, row.event_type.as_str(), &texts]
                         .iter()
                         .any(|text| read::fold(text).contains(&q)))
         };
