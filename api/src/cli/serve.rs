@@ -120,6 +120,9 @@ pub async fn told_to_stop() {
     }
 }
 
+/// Longest wait for the lists of a server that stops.
+const CATCH_UP: Duration = Duration::from_secs(60);
+
 /// A server of this process, on a free port of the loopback, for commands that ask HTTP
 /// questions of a directory.
 pub struct Local {
@@ -166,20 +169,20 @@ impl Local {
             .map_err(|_| CliError::broken("no token could be made", "try again"))
     }
 
-    /// Ends it. Nothing of it holds the ledger afterwards: its directory may be opened again.
+    /// Stops, once its lists hold what the ledger does, or cannot be brought to. Nothing of it
+    /// holds the ledger afterwards: its directory may be opened again.
     pub async fn stop(self) {
         let Self { mut app, stop, task, .. } = self;
+        let caught_up = app.projections.wait_for(app.ledger.size());
+        let _ = tokio::time::timeout(CATCH_UP, caught_up).await;
         let _ = stop.send(());
         let _ = task.await;
-        // The task of a connection says that it ends, and lets go of the app just after.
-        let app = loop {
-            match Arc::try_unwrap(app) {
-                Ok(app) => break app,
-                Err(shared) => app = shared,
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        };
         app.close().await;
+        // The task of a connection says that it ends, and lets go of the app just after.
+        while let Err(shared) = Arc::try_unwrap(app) {
+            app = shared;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// Rebuilds a directory's projections from zero; returns the size they then cover.
