@@ -50,7 +50,7 @@ use greffe_infra::keystore::{Given, KeyStore};
 use greffe_infra::ledger::{Ledger, OpenError, Purpose};
 use greffe_infra::migrate::MigrateError;
 use greffe_infra::sequencer::SubmitError;
-use greffe_infra::store::{Fault, Location};
+use greffe_infra::store::{Fault, FaultKind, Location};
 
 /// A regulatory ledger: who saw which absence data, under what basis, and was it lawful then.
 #[derive(Parser)]
@@ -239,7 +239,13 @@ impl Identity {
 }
 
 pub fn read_key(path: &Path) -> Result<SecretKey, CliError> {
-    Ok(greffe_infra::keystore::read_key(path)?)
+    greffe_infra::keystore::read_key(path).map_err(|fault| match fault.kind() {
+        FaultKind::Exposed => fault.into(),
+        _ => CliError::broken(
+            CliError::caused(&fault),
+            "give an Ed25519 private key in PKCS#8 PEM, as `greffe keygen` makes them",
+        ),
+    })
 }
 
 /// Why a command did not end with 0.

@@ -47,6 +47,11 @@ impl Params {
     pub fn only(&self, names: &[&str]) -> Result<&Self, Problem> {
         match self.0.keys().find(|k| *k != "lang" && !names.contains(&k.as_str())) {
             None => Ok(self),
+            Some(name) if names.is_empty() => Err(Problem::parameter(
+                name,
+                "paramètre inconnu ; cette adresse n’en a pas",
+                "unknown parameter; this address has none",
+            )),
             Some(name) => Err(Problem::parameter(
                 name,
                 &format!("paramètre inconnu ; attendu : {}", names.join(", ")),

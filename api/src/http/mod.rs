@@ -239,8 +239,15 @@ async fn around(State(app): State<Shared>, request: Request, next: Next) -> Resp
     let lang = language(&request);
     let page = (is_page(request.uri().path()) && prefers_page(&request))
         .then(|| pages::Frame::new(lang, request.uri()));
+    let path = request.uri().path().to_owned();
     let mut response = next.run(request).await;
-    let problem = response.extensions_mut().remove::<Problem>();
+    let mut problem = response.extensions_mut().remove::<Problem>();
+    if problem.is_none() && is_plain_refusal(&response) {
+        // The router's own words, of a path that is not UTF-8: nothing can be there.
+        let nothing = Problem::not_found(&path);
+        *response.status_mut() = nothing.status;
+        problem = Some(nothing);
+    }
     if let (Some(problem), Some(frame)) = (&problem, &page) {
         app.counters.problem(problem.code);
         let status = response.status();
@@ -273,6 +280,12 @@ async fn around(State(app): State<Shared>, request: Request, next: Next) -> Resp
     headers.insert(header::CONTENT_SECURITY_POLICY, pages::SECURITY_POLICY.clone());
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     response
+}
+
+fn is_plain_refusal(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    response.status() == StatusCode::BAD_REQUEST
+        && kind.is_some_and(|kind| kind.starts_with("text/plain"))
 }
 
 /// `?lang=`, else the language chosen before, else the header, else French.

@@ -7,9 +7,10 @@ use greffe_domain::kind::StreamType;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::{Shared, queries};
+use super::{Params, Shared, queries};
 
-pub async fn all(State(app): State<Shared>) -> Result<Json<Value>, Problem> {
+pub async fn all(State(app): State<Shared>, params: Params) -> Result<Json<Value>, Problem> {
+    params.only(&[])?;
     let stats = queries::stats(&app).await?;
     let register = app.ledger.with_register(|r| {
         json!({

@@ -42,7 +42,8 @@ fn delays() -> Value {
     })
 }
 
-pub async fn all() -> Json<Value> {
+pub async fn all(params: Params) -> Result<Json<Value>, Problem> {
+    params.only(&[])?;
     let rules: Vec<Value> = CURRENT
         .rules()
         .map(|r| {
@@ -64,7 +65,7 @@ pub async fn all() -> Json<Value> {
             })
         })
         .collect();
-    Json(json!({
+    Ok(Json(json!({
         "dpv_version": CODELISTS.dpv_version,
         "prefixes": CODELISTS.prefixes,
         "lists": CODELISTS.lists,
@@ -75,7 +76,7 @@ pub async fn all() -> Json<Value> {
         "regimes": all_regimes(),
         "delays": delays(),
         "filings": schema::describe(),
-    }))
+    })))
 }
 
 pub async fn regimes(Language(lang): Language, params: Params) -> Result<Json<Value>, Problem> {

@@ -1117,9 +1117,10 @@ fn hash32(row: &Row, column: usize) -> Result<Hash32, Unreadable> {
     Ok(Hash32(row.try_get::<_, &[u8]>(column)?.try_into()?))
 }
 
-/// Positions and versions stay far below 2^63.
+/// Positions and versions stay far below 2^63. One beyond comes from somebody who asks for
+/// it: nothing is found there.
 fn int(value: u64) -> i64 {
-    i64::try_from(value).expect("positions and versions are below 2^63")
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 fn int_32(value: u32) -> i32 {

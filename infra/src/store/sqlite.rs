@@ -1211,9 +1211,10 @@ fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a str> {
     })
 }
 
-/// Positions and versions stay far below 2^63.
+/// Positions and versions stay far below 2^63. One beyond comes from somebody who asks for
+/// it: nothing is found there.
 fn int(value: u64) -> i64 {
-    i64::try_from(value).expect("positions and versions are below 2^63")
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 fn unsigned(value: i64, column: usize) -> rusqlite::Result<u64> {

@@ -279,3 +279,43 @@ async fn bounds_in_the_wrong_order_are_refused_naming_both() {
     assert!(regime("1978-01-06").get("note").is_none());
     assert!(regime("1978-01-05").get("note").is_some());
 }
+
+/// Numbers that no ledger has, wherever a number is read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_position_beyond_any_is_nothing_there_and_stops_nobody() {
+    let directory = tempfile::tempdir().expect("a directory");
+    create_ledger(directory.path(), &[("cnil", &["regulator"])]).await;
+    let server = Server::start(directory.path());
+    let authority = server.client_of("cnil");
+    for number in [1_u64 << 53, (1 << 63) - 1, 1 << 63, u64::MAX] {
+        for path in ["/v1/entries/", "/v1/accesses/"] {
+            let answer = authority.get(&format!("{path}{number}")).expect("an answer");
+            assert_eq!((answer.status, answer.code()), (404, "not-found"), "{path}{number}");
+        }
+        for path in [
+            "/v1/entries?from=",
+            "/v1/entries?limit=",
+            "/v1/accesses?cursor=",
+            "/v1/accesses?known_at=",
+            "/v1/findings?cursor=",
+            "/v1/audit?cursor=",
+            "/v1/processings?cursor=",
+            "/v1/processings?known_at=",
+            "/v1/parties?cursor=",
+        ] {
+            let answer = authority.get(&format!("{path}{number}")).expect("an answer");
+            assert!(answer.is_ok(), "{path}{number}: {} {}", answer.status, answer.body);
+        }
+    }
+    // A name that is no text, and a filter where there is none.
+    for path in ["/v1/processings/%ff", "/v1/parties/a%fe", "/v1/entries/%ff"] {
+        let answer = authority.get(path).expect("an answer");
+        assert_eq!((answer.status, answer.code()), (404, "not-found"), "{path}: {}", answer.body);
+    }
+    for path in ["/v1/head", "/v1/stats", "/v1/vocabulary", "/v1/entries/0"] {
+        let answer = authority.get(&format!("{path}?as_of=2010-01-01")).expect("an answer");
+        assert_eq!((answer.status, answer.code()), (400, "parameter-invalid"), "{path}");
+        assert!(authority.get(&format!("{path}?lang=en")).expect("an answer").is_ok(), "{path}");
+    }
+    assert!(authority.get("/v1/head").expect("it serves on").is_ok());
+}
