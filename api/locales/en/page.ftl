@@ -375,3 +375,7 @@ findings-n = { $n ->
  }
 decision-no = no. { $n }
 decision-since = Since then:
+claim-CALLERS-NOT-INFORMED = callers were not told that their calls are recorded
+claim-PURPOSE-INCOMPATIBLE = the data served an end foreign to the one they were processed for
+claim-SUBJECTS-NOT-INFORMED = the persons were not informed beforehand
+claim-WORKS-COUNCIL-NOT-CONSULTED = the works council was not consulted beforehand

@@ -48,7 +48,7 @@ home-changed-by = { $n ->
  }
 home-register-entry = Fiche au registre
 home-head = L’état du registre
-home-head-intro = Qui garde cet état peut prouver plus tard qu’une inscription a été retirée ou modifiée.
+home-head-intro = Qui garde cet état peut prouver plus tard qu’une entrée a été retirée ou modifiée.
 home-check = Vérifier soi-même
 home-read = Lire le registre
 
@@ -375,3 +375,7 @@ findings-n = { $n ->
  }
 decision-no = n° { $n }
 decision-since = Depuis :
+claim-CALLERS-NOT-INFORMED = les appelants n’ont pas été prévenus que leurs appels sont enregistrés
+claim-PURPOSE-INCOMPATIBLE = les données ont servi à une fin étrangère à celle pour laquelle elles étaient traitées
+claim-SUBJECTS-NOT-INFORMED = les personnes n’ont pas été informées au préalable
+claim-WORKS-COUNCIL-NOT-CONSULTED = le comité d’entreprise ou le CSE n’a pas été consulté au préalable

@@ -67,10 +67,15 @@ fn text(frame: &Frame, name: &str, value: &Value) -> Option<String> {
                     _ => ("claim-holds", "claim-denied"),
                 };
                 let said = holds.map(|h| frame.t(if h { yes } else { no }));
-                let reason = frame.reason(fact);
+                // A rule's sentence also covers what nothing shows; a claim says the fact alone.
+                let reason = find_word(frame.lang, &format!("claim-{fact}"), None)
+                    .map_or_else(|| frame.reason(fact), std::borrow::Cow::into_owned);
                 return Some(match said {
                     Some(said) => {
-                        format!("{said}{} {}", frame.colon(), reason.trim_end_matches('.'))
+                        let mut rest = reason.trim_end_matches('.').chars();
+                        let first = rest.next().map(|c| c.to_lowercase().to_string());
+                        let first = first.unwrap_or_default();
+                        format!("{said}{} {first}{}", frame.colon(), rest.as_str())
                     }
                     None => reason,
                 });
