@@ -10,6 +10,8 @@ use crate::http::pages::Frame;
 
 /// Recorded facts; the style sheet knows it as the accent.
 const RECORDED: RGBColor = RGBColor(0x10, 0x10, 0xf0);
+/// What an act allows.
+const ALLOWED: RGBColor = RGBColor(0x10, 0xb0, 0x10);
 /// What was only planned.
 const PLANNED: RGBColor = RGBColor(0xf0, 0x10, 0x10);
 const INK: RGBColor = RGBColor(0x10, 0x10, 0x10);
@@ -66,14 +68,21 @@ pub struct Step {
     pub count: usize,
 }
 
-/// Sites enrolled over time, how many were planned by when, and the days marked. `None`:
+/// What a chart of an experiment's sites shows.
+pub struct Series<'a> {
+    /// Sites enrolled, by whoever says so.
+    pub enrolled: &'a [Step],
+    /// Those of them that an act allows.
+    pub allowed: &'a [Step],
+    /// How many were planned by when.
+    pub planned: &'a [(LegalDate, usize)],
+    pub marks: &'a [Mark],
+}
+
+/// Sites enrolled over time, those allowed, those planned, and the days marked. `None`:
 /// nothing dated.
-pub fn sites(
-    frame: &Frame,
-    steps: &[Step],
-    planned: &[(LegalDate, usize)],
-    marks: &[Mark],
-) -> Option<String> {
+pub fn sites(frame: &Frame, series: &Series<'_>) -> Option<String> {
+    let Series { enrolled: steps, allowed, planned, marks } = *series;
     let days = || {
         let planned = planned.iter().map(|(day, _)| *day);
         steps.iter().map(|s| s.day).chain(planned).chain(marks.iter().map(|m| m.day))
@@ -107,14 +116,21 @@ pub fn sites(
             .x_label_formatter(&|days| month(frame, origin.add_days(*days)))
             .draw()
             .ok()?;
-        let mut line = vec![(0, 0)];
-        for step in steps {
-            let (day, count) = (x(step.day), i32::try_from(step.count).ok()?);
-            line.push((day, line.last().map_or(0, |(_, n)| *n)));
-            line.push((day, count));
-        }
-        line.push((end, line.last().map_or(0, |(_, n)| *n)));
-        chart.draw_series(LineSeries::new(line, RECORDED.stroke_width(3))).ok()?;
+        let line = |steps: &[Step]| {
+            let mut line = vec![(0, 0)];
+            let mut last = 0;
+            for step in steps {
+                let (day, count) = (x(step.day), i32::try_from(step.count).ok()?);
+                line.extend([(day, last), (day, count)]);
+                last = count;
+            }
+            line.push((end, last));
+            Some(line)
+        };
+        chart.draw_series(LineSeries::new(line(steps)?, RECORDED.stroke_width(3))).ok()?;
+        // Dashed, so that colour is not alone in telling it apart.
+        let dashes = DashedLineSeries::new(line(allowed)?, 9, 6, ALLOWED.stroke_width(3));
+        chart.draw_series(dashes).ok()?;
         for (day, count) in planned {
             let at = (x(*day), i32::try_from(*count).ok()?);
             chart.draw_series([Circle::new(at, 6, PLANNED.filled())]).ok()?;
@@ -129,8 +145,9 @@ pub fn sites(
         }
         area.present().ok()?;
     }
-    let last = steps.last().map_or(0, |s| s.count);
-    let desc = frame.count("chart-sites-desc", last);
+    let last = |steps: &[Step]| steps.last().map_or(0, |s| s.count);
+    let desc = frame
+        .with("chart-sites-desc", &[("n", last(steps).into()), ("allowed", last(allowed).into())]);
     Some(marked(&svg, (WIDTH, HEIGHT), &Caption { title: &frame.t("chart-sites"), desc: &desc }))
 }
 
@@ -145,7 +162,8 @@ pub fn stacked(frame: &Frame, caption: &Caption<'_>, columns: &[Column]) -> Opti
     let top = columns.iter().map(|c| c.parts.iter().sum::<u64>()).max().filter(|n| *n > 0)?;
     let top = i32::try_from(top).unwrap_or(i32::MAX / 2);
     let top = top + top / 12 + 1;
-    let wide = i32::try_from(columns.len()).ok()? * 10;
+    // A few columns stay columns.
+    let wide = i32::try_from(columns.len().max(4)).ok()? * 10;
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();

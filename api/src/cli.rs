@@ -11,6 +11,14 @@ macro_rules! say {
     }};
 }
 
+/// Prints a line on standard error. Whoever closed it does not want to know.
+macro_rules! complain {
+    ($($arg:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), $($arg)*);
+    }};
+}
+
 mod ask;
 mod backup;
 mod check;
@@ -42,7 +50,7 @@ use greffe_infra::keystore::{Given, KeyStore};
 use greffe_infra::ledger::{Ledger, OpenError, Purpose};
 use greffe_infra::migrate::MigrateError;
 use greffe_infra::sequencer::SubmitError;
-use greffe_infra::store::{Fault, Location};
+use greffe_infra::store::{Fault, FaultKind, Location};
 
 /// A regulatory ledger: who saw which absence data, under what basis, and was it lawful then.
 #[derive(Parser)]
@@ -231,7 +239,13 @@ impl Identity {
 }
 
 pub fn read_key(path: &Path) -> Result<SecretKey, CliError> {
-    Ok(greffe_infra::keystore::read_key(path)?)
+    greffe_infra::keystore::read_key(path).map_err(|fault| match fault.kind() {
+        FaultKind::Exposed => fault.into(),
+        _ => CliError::broken(
+            CliError::caused(&fault),
+            "give an Ed25519 private key in PKCS#8 PEM, as `greffe keygen` makes them",
+        ),
+    })
 }
 
 /// Why a command did not end with 0.
@@ -397,14 +411,14 @@ pub fn run() -> ExitCode {
                 let _ = error.print();
                 return ExitCode::SUCCESS;
             }
-            eprintln!("{}", misused(&error.render().to_string()));
+            complain!("{}", misused(&error.render().to_string()));
             return ExitCode::from(2);
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("cannot start: {error}\nfree some memory or threads, then try again");
+            complain!("cannot start: {error}\nfree some memory or threads, then try again");
             return ExitCode::from(2);
         }
     };
@@ -433,7 +447,7 @@ pub fn run() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            complain!("{error}");
             ExitCode::from(error.code)
         }
     }

@@ -19,6 +19,9 @@ pub struct Client {
     token: Option<String>,
 }
 
+const CHECK_THE_KEY: &str = "check the key, and that its party is enrolled with this ledger";
+const TRY_AGAIN: &str = "try again in a few seconds";
+
 /// What the service answered.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -36,28 +39,49 @@ impl Answer {
         self.body["code"].as_str().unwrap_or_default()
     }
 
-    /// The body of a success; a problem document as two lines otherwise.
+    /// The body of what was accepted; a problem document as two lines otherwise. A refusal is
+    /// an answer, "no"; a service that cannot answer now gives none.
     pub fn accepted(self) -> Result<Value, CliError> {
         if self.is_ok() {
             return Ok(self.body);
         }
-        let detail = self.body["detail"].as_str().unwrap_or("no detail given").to_owned();
+        let what = self.problem();
+        Err(match self.status {
+            401 => CliError::no(what, CHECK_THE_KEY),
+            403 => CliError::no(what, "submit it with the key of a party that may"),
+            429 | 500.. => CliError::broken(what, TRY_AGAIN),
+            _ => CliError::no(what, "correct it and try again: nothing was recorded"),
+        })
+    }
+
+    /// The answer to a question; a problem document as two lines otherwise: it was not asked
+    /// as it must be, or not of somebody who can tell.
+    pub fn answered(self) -> Result<Value, CliError> {
+        if self.is_ok() {
+            return Ok(self.body);
+        }
+        let advice = match self.status {
+            401 => CHECK_THE_KEY,
+            403 => "ask with --as PARTY and the key of a party that may",
+            404 => "check the position or the identifier; it may be known only later",
+            429 | 500.. => TRY_AGAIN,
+            _ => "correct the question and ask again",
+        };
+        Err(CliError::broken(self.problem(), advice))
+    }
+
+    fn problem(&self) -> String {
+        let detail = self.body["detail"].as_str().unwrap_or("no detail given");
         let mut what = format!("refused ({} {}): {detail}", self.status, self.code());
         for error in self.body["errors"].as_array().into_iter().flatten() {
             what.push_str(&format!(
-                "\n  {} {}: {}",
+                "; {} {}: {}",
                 error["pointer"].as_str().unwrap_or_default(),
                 error["code"].as_str().unwrap_or_default(),
                 error["detail"].as_str().unwrap_or_default()
             ));
         }
-        let advice = match self.status {
-            401 => "check the key, and that its party is enrolled with this ledger",
-            403 => "ask with the key of a party that may",
-            503 => "try again in a few seconds",
-            _ => "correct it and try again: nothing was recorded",
-        };
-        Err(CliError::no(what, advice))
+        what
     }
 }
 
@@ -77,14 +101,14 @@ impl Client {
 
     /// Signs in as a party: a token for its key.
     pub fn signed_in(&self, party: &str, key: &SecretKey) -> Result<Self, CliError> {
-        let head = self.get("/v1/head")?.accepted()?;
+        let head = self.get("/v1/head")?.answered()?;
         let origin = head["origin"].as_str().unwrap_or_default();
         let jti = greffe_domain::encoding::base64url(&entropy::draw::<16>()?);
         let payload = json!({
             "iss": party, "aud": origin, "iat": Clock::System.now().unix_seconds(), "jti": jti,
         });
         let request = sdjwt::sign(&payload, TYP_TOKEN, key);
-        let answer = self.post("/v1/tokens", "application/jwt", &request)?.accepted()?;
+        let answer = self.post("/v1/tokens", "application/jwt", &request)?.answered()?;
         let token = answer["access_token"].as_str().or(answer["token"].as_str());
         let token = token.ok_or_else(|| {
             CliError::broken("the service gave no token", "check that the address is Greffe's")

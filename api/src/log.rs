@@ -2,6 +2,7 @@
 //! personal data.
 
 use std::error::Error;
+use std::io::Write;
 
 /// A failure of the world, with its causes.
 pub fn fault(error: &dyn Error) {
@@ -12,5 +13,6 @@ pub fn fault(error: &dyn Error) {
         line.push_str(&cause.to_string());
         source = cause.source();
     }
-    eprintln!("{line}");
+    // A closed standard error is no reason for a server to stop.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

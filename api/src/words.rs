@@ -53,8 +53,9 @@ impl Lang {
         best.map(|(_, lang)| lang)
     }
 
-    pub fn of(self, words: &Words) -> &str {
-        self.pick(&words.fr, &words.en)
+    /// A text of the domain in this language, spaced as the language is.
+    pub fn of(self, words: &Words) -> Cow<'_, str> {
+        spaced(self, self.pick(&words.fr, &words.en))
     }
 
     pub fn pick<'a>(self, fr: &'a str, en: &'a str) -> &'a str {
@@ -63,6 +64,43 @@ impl Lang {
             Self::En => en,
         }
     }
+}
+
+/// The space that stands before these signs in French, so that no line begins with one
+/// (Imprimerie nationale): thin before `;`, `?` and `!`, whole before `:` and inside `« »`.
+const THIN: char = '\u{202f}';
+const WHOLE: char = '\u{a0}';
+
+/// A text that the domain has, spaced as its language is written: French puts a space that
+/// never breaks before `: ; ? ! »` and after `«`, where the text has a plain one.
+///
+/// The texts of `locales/` have theirs already, and a test holds them to it.
+pub fn spaced(lang: Lang, text: &str) -> Cow<'_, str> {
+    if lang == Lang::En || !text.contains(' ') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let fixed = match (c, rest.peek()) {
+            (' ', Some(';' | '?' | '!')) => THIN,
+            (' ', Some(':' | '»')) => WHOLE,
+            (' ', _) if out.ends_with('«') => WHOLE,
+            _ => c,
+        };
+        out.push(fixed);
+    }
+    Cow::Owned(out)
+}
+
+/// What stands between a name and what is said of it, before its space.
+pub fn colon(lang: Lang) -> &'static str {
+    lang.pick("\u{a0}:", ":")
+}
+
+/// What stands between the items of a list that may hold commas, before its space.
+pub fn semicolon(lang: Lang) -> &'static str {
+    lang.pick("\u{202f};", ";")
 }
 
 type Bundle = FluentBundle<FluentResource>;
@@ -261,6 +299,56 @@ mod tests {
                 assert!(!problem_words(lang, code).1.is_empty(), "{code} has no advice");
             }
         }
+    }
+
+    /// Every file of texts, by language.
+    const SHIPPED: [(Lang, &str); 10] = [
+        (Lang::Fr, include_str!("../locales/fr/page.ftl")),
+        (Lang::Fr, include_str!("../locales/fr/problems.ftl")),
+        (Lang::Fr, include_str!("../locales/fr/me.ftl")),
+        (Lang::Fr, include_str!("../locales/fr/regulator.ftl")),
+        (Lang::Fr, include_str!("../locales/fr/controller.ftl")),
+        (Lang::En, include_str!("../locales/en/page.ftl")),
+        (Lang::En, include_str!("../locales/en/problems.ftl")),
+        (Lang::En, include_str!("../locales/en/me.ftl")),
+        (Lang::En, include_str!("../locales/en/regulator.ftl")),
+        (Lang::En, include_str!("../locales/en/controller.ftl")),
+    ];
+
+    #[test]
+    fn french_spaces_before_its_marks_never_break_and_english_has_none() {
+        for (lang, file) in SHIPPED {
+            for line in file.lines().filter(|line| !line.starts_with('#')) {
+                let wrong: &[&str] = match lang {
+                    Lang::Fr => &[" :", " ;", " ?", " !", " »", "« ", "'"],
+                    Lang::En => &[
+                        " :",
+                        " ;",
+                        " ?",
+                        " !",
+                        "\u{a0}:",
+                        "\u{202f};",
+                        "\u{202f}?",
+                        "\u{202f}!",
+                        "«",
+                        "»",
+                    ],
+                };
+                for mark in wrong {
+                    assert!(!line.contains(mark), "{lang:?}: {mark:?} in {line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_of_the_domain_is_spaced_as_its_language_is() {
+        let text = "Refusé « en l’état » : pourquoi ? oui ; non !";
+        assert_eq!(
+            spaced(Lang::Fr, text),
+            "Refusé «\u{a0}en l’état\u{a0}»\u{a0}: pourquoi\u{202f}? oui\u{202f}; non\u{202f}!"
+        );
+        assert_eq!(spaced(Lang::En, "As it is: a b"), "As it is: a b");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use greffe_domain::kind::{EventType, StreamType};
 use greffe_domain::seal::{Leaf, Position};
 
 use crate::commit::erased_by;
-use crate::fsck::{Check, Checked, FsckError, erased_digests, fsck, read_filings, read_page};
+use crate::fsck::{Check, Checked, Erased, FsckError, fsck, read_filings, read_page};
 use crate::store::{AppendError, Batch, EntryRow, Fault, FaultKind, Head, Lead, Store};
 use crate::trust::Trust;
 
@@ -56,8 +56,9 @@ pub async fn migrate(
     let head = from.head().await?;
     let start = to.head().await?;
     check_prefix(from, head, start).await?;
-    let erased = erased_digests(from).await.map_err(MigrateError::Source)?;
-    let mut check = Check::new(from.origin(), trust, erased);
+    let mut erased = Erased::default();
+    erased.read_on(from).await.map_err(MigrateError::Source)?;
+    let mut check = Check::new(from.origin(), trust, head, erased);
     let mut copied = start;
     while check.position() < head.size.next() {
         let at = check.position();
@@ -68,7 +69,9 @@ pub async fn migrate(
         };
         let filings = read_filings(from, at, until).await.map_err(MigrateError::Source)?;
         let disclosures = from.disclosures(at, until).await?;
-        check.page(&entries, filings.clone(), disclosures.clone()).map_err(MigrateError::Source)?;
+        check
+            .page(&entries, filings.clone(), disclosures.clone())
+            .map_err(|damage| MigrateError::Source(damage.into()))?;
         if until > start.size.next() {
             let first = start.size.next();
             let mut batch =
@@ -85,7 +88,7 @@ pub async fn migrate(
         }
         progress(check.position().0, head.size.0);
     }
-    check.end(from, head.size).await.map_err(MigrateError::Source)?;
+    check.end(from).await.map_err(MigrateError::Source)?;
     let checked = fsck(to, trust, |_, _| {}).await.map_err(MigrateError::Copy)?;
     let reached = to.head().await?;
     if reached != head {

@@ -42,6 +42,19 @@ pub fn greffe(args: &[&str]) -> Output {
         .expect("the program starts")
 }
 
+/// Panics, saying how to build it, where the program has no event store: one that was built
+/// alone has only the features that it asks for itself.
+pub fn has_event_store() {
+    let output = greffe(&["fsck", "--store", "esdb://127.0.0.1:1"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !said.contains("this build has no store"),
+        "{} is built without feature eventstore: cargo build --workspace --bins (with this \
+         profile) builds it with it",
+        program("greffe").display()
+    );
+}
+
 /// Creates a simulated ledger in a directory and registers parties: (id, roles).
 pub async fn create_ledger(directory: &Path, parties: &[(&str, &[&str])]) {
     create_ledger_at(directory, &Location::in_directory(directory), parties).await;

@@ -17,7 +17,7 @@ affair-annulment-question = Is an access that was covered on the day still cover
 
 check-1 = Get a full copy of the ledger from whoever keeps it:
 check-2 = Check it offline, with the public key received by another way:
-check-3 = Compare the last line shown with the head above. Every signature, link and finding is computed again.
+check-3 = Compare the last line shown with the head above: every signature, link and verdict was computed again.
 
 demo-affairs = The affairs, each with its sharpest answer:
 demo-open = To open:
@@ -35,11 +35,11 @@ head-key = Key
 head-signature = Signature
 
 home-title = Who saw what, on what basis, and who had allowed it
-home-intro = This register records the processing of health data at work and in social insurance, the authority’s decisions, and every access shown to an employer or a service. For each access it answers: covered or not, and why.
-home-how = No entry is ever rewritten: a personal value can be erased, and its digest stays. Each entry is signed by its author and sealed after the one before, and an answer given one day can be read again as it was that day.
-home-simulated = Demonstration: the clock is simulated; recording dates are those of the replayed cases.
+home-intro = This register records the processing of health data at work and in social insurance, the decisions of the authority that supervises it, and every access to such data given to an employer or a service. Of each access it says whether it was covered, and why.
+home-how = No entry is ever rewritten: personal data can be erased, and their digest stays. Each entry is signed by its author and sealed after the one before; an answer given one day can be read again as it was that day.
+home-simulated = Demonstration: the clock is simulated; recording dates are those of the replayed affairs.
 home-affairs = The documented affairs
-home-finding-not-ruling = A finding of the register, not a ruling: “not evidenced” says that nothing recorded shows it, “contradicted” that something recorded shows the contrary.
+home-finding-not-ruling = A finding of the register, not a ruling: “not evidenced” means that nothing recorded shows it; “contradicted”, that something recorded shows the contrary; “uncertain”, that both remain possible.
 home-entry = Entry
 home-more = Further findings:
 home-changed-by = { $n ->
@@ -74,20 +74,19 @@ verdict-obstacles = Not as it stands
 verdict-free = Nothing stands in the way
 
 as-json = The same facts as JSON
-as-of-both = The register on { $day }, as it was known on { $known }.
+as-of-both = The register on { $day }, by what was known on { $known }.
 as-of-day = Valid on
 as-of-go = Show
-as-of-known = The register as it was known on { $known }.
+as-of-known = The register by what was known on { $known }.
 as-of-knowledge = Known on
 as-of-title = Read the register at a date
 as-of-today = Back to what is known now
 as-of-valid = The register on { $day }, by what is known now.
 
 chart-day = Date
-chart-planned = planned
-chart-recorded = recorded
-chart-sites = Sites enrolled and planned
-chart-sites-note = A site counts from the last day on which it may have been enrolled. A dot marks a plan: it allows nothing.
+chart-planned = Planned
+chart-recorded = Enrolled
+chart-sites = Sites enrolled, allowed and planned
 
 claim-denied = denied
 claim-holds = asserted
@@ -106,9 +105,9 @@ conditions = Conditions:
 conditions-title = Conditions of generalisation
 
 controller = Controller
-counted-agreements = Persons’ agreements recorded
-counted-objections = Persons’ objections recorded
-counted-uses = Uses recorded against persons
+counted-agreements = Agreements of persons, recorded
+counted-objections = Objections of persons, recorded
+counted-uses = Uses against persons, recorded
 
 date-between = between { $from } and { $to }
 date-since = since { $day }
@@ -152,7 +151,7 @@ fact-milestone = Step
 fact-opinion = Works council’s opinion
 fact-planned = Expansion planned
 fact-receipt = Receipt
-fact-ruled = Ruling
+fact-ruled = Court decision
 fact-stated = Public statement
 fact-withdrawn = Withdrawn
 
@@ -165,6 +164,7 @@ field-capabilities = Capabilities
 field-categories = Categories of data
 field-claims = What is said
 field-conclusions = Conclusions
+field-condition = Condition
 field-consulted-regulator = Authority consulted
 field-court = Court
 field-effective-from = Effective from
@@ -181,6 +181,7 @@ field-indirect-cost-permille = Indirect cost, as a multiple of the direct cost
 field-kind = Kind
 field-legal-basis = Legal basis
 field-means = Means
+field-milestone = Step
 field-minimum-days = Minimum duration
 field-monitors-staff = Monitors staff
 field-number = Number
@@ -273,7 +274,7 @@ role-regulator = authority
 role-subject-desk = subject desk
 role-works-council = works council
 
-rows-none = Nothing recorded.
+rows-none = Nothing is recorded.
 search-cut = Only the first are shown: narrow the search.
 search-found = { $n ->
     [0] Nothing in the register matches.
@@ -287,7 +288,7 @@ site-commune = Commune
 site-enrolled = Enrolled
 site-headcount = Headcount
 site-name = Site
-timeline-none = Nothing recorded at that date.
+timeline-none = Nothing is recorded at that date.
 timeline-note = In order of the facts. A dotted line marks what a third party describes: it is not the competent party’s own act.
 timeline-title = Timeline
 unknown = unknown
@@ -316,7 +317,7 @@ yes = yes
 
 nav-signin = Sign in
 nav-signout = Sign out
-signed-citizen = Person signed in
+signed-citizen = My page
 signed-demo = Demonstration: this sign-in proves nothing.
 signin-demo = Demonstration sign-in
 signin-demo-note = On this machine only. No identity is checked: choose a role to see what it sees.
@@ -333,3 +334,48 @@ signin-title = Sign in
 leaving-go = Continue
 leaving-intro = You are being taken to the identity provider. If nothing happens:
 leaving-title = To the identity provider
+growth-title = Growth, and what allowed it
+growth-note = A site counts from the last day on which it may have been enrolled; it is allowed by act if the act that enrols it is in the register. Vertical lines: A, the controller’s act; F, a formality; D, a decision of the authority; lower case, described by a third party. A plan (P) allows nothing.
+growth-table = Sites enrolled against formalities, decisions and plans
+growth-mark = Mark
+growth-event = Event
+growth-recorded-then = Enrolled by then
+growth-allowed-said = { $launches ->
+    [0] No launch by its author’s own act
+    [one] One launch by its author’s own act
+   *[other] { $launches } launches by their author’s own act
+ }; { $expansions ->
+    [0] no expansion recorded
+    [one] one expansion recorded ({ $sites } sites named)
+   *[other] { $expansions } expansions recorded ({ $sites } sites named)
+ }
+growth-nothing-planned = No planned expansion is recorded.
+growth-planned-by = { $n } sites, { $day }
+growth-site = Site enrolled
+sites-n = { $n ->
+    [0] no site
+    [one] { $n } site
+   *[other] { $n } sites
+ }
+more-n = { $n ->
+    [one] { $n } more is not shown here.
+   *[other] { $n } more are not shown here.
+ }
+growth-allowed-then = Allowed by then
+chart-allowed = Allowed by act
+chart-sites-desc = On the last day of the chart: sites enrolled, { $n }; of them allowed by act, { $allowed }.
+verdicts-mean = What each verdict means
+moment = { $day } at { $clock } (UTC)
+as-of-help = “Valid on”: what was in force that day. “Known on”: by the entries recorded up to that day alone.
+claim-established = established
+claim-refuted = refuted
+findings-n = { $n ->
+    [one] { $n } finding
+   *[other] { $n } findings
+ }
+decision-no = no. { $n }
+decision-since = Since then:
+claim-CALLERS-NOT-INFORMED = callers were not told that their calls are recorded
+claim-PURPOSE-INCOMPATIBLE = the data served an end foreign to the one they were processed for
+claim-SUBJECTS-NOT-INFORMED = the persons were not informed beforehand
+claim-WORKS-COUNCIL-NOT-CONSULTED = the works council was not consulted beforehand

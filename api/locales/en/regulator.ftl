@@ -1,21 +1,17 @@
 # Words of the authority’s pages.
 
-chart-accesses = Accesses by period and by finding now
-chart-accesses-basis = Accesses by period and by finding now: { $basis }
+chart-accesses = Accesses by period and by verdict now
+chart-accesses-basis = Accesses by period and by verdict now: { $basis }
 chart-accesses-desc = { $n ->
-    [one] One column, stacked by finding; the table beside it gives each number.
-   *[other] { $n } columns, one a period, stacked by finding; the table beside it gives each number.
+    [one] One column, stacked by verdict; the table beside it gives each number.
+   *[other] { $n } columns, one a period, stacked by verdict; the table beside it gives each number.
  }
 chart-codes = Findings by rule
 chart-codes-desc = { $n ->
     [one] One bar; the table beside it gives each number.
    *[other] { $n } bars, one a rule, the most frequent first; the table beside it gives each number.
  }
-chart-codes-note = Findings that stand. Solid: as found when recorded; hollow: brought or changed since.
-chart-sites-desc = { $n ->
-    [one] One site enrolled on the last day of the chart.
-   *[other] { $n } sites enrolled on the last day of the chart.
- }
+chart-codes-note = Findings that stand. Solid: as made when recorded; hollow: brought or changed since.
 date-unknown-short = no date
 event-AccessContested = Access contested
 event-AccessDenied = Access refused
@@ -23,7 +19,7 @@ event-AccessGranted = Access granted
 event-AccessRecorded = Access reported
 event-ConsultationHeld = Consultation
 event-ContestationAnswered = Contestation answered
-event-CourtRuling = Court ruling
+event-CourtRuling = Court decision
 event-DataUsedAgainstSubject = Use against a person
 event-DecisionEnded = Decision ended
 event-DecisionRendered = Decision rendered
@@ -70,16 +66,6 @@ reg-address = The address of the page is the search: copy it, share it, bookmark
 reg-agent = Agent
 reg-all-accesses = All these accesses
 reg-all-filed = All it filed
-reg-allowed = Extended by act
-reg-allowed-said = { $launches ->
-    [0] No launch by its author’s own act
-    [one] One launch by its author’s own act
-   *[other] { $launches } launches by their author’s own act
- }; { $expansions ->
-    [0] no expansion recorded
-    [one] one expansion recorded ({ $sites } sites named)
-   *[other] { $expansions } expansions recorded ({ $sites } sites named)
- }
 reg-any = Any
 reg-as-known = as known at entry
 reg-audit = Journal
@@ -128,14 +114,12 @@ reg-dossier-more = { $n ->
  }
 reg-dossier-page = Dossier to print
 reg-dossier-party = Dossier of the party
-reg-enrolled = Sites enrolled
 reg-entries-of = The entries both answers rest on
 reg-entry = Entry
 reg-errors = { $n ->
     [one] One field is to be corrected; nothing is lost.
    *[other] { $n } fields are to be corrected; nothing is lost.
  }
-reg-event = Event
 reg-evidence = Evidence
 reg-experiment-accesses = Accesses within the experiment
 reg-field-as-of = Happened by
@@ -148,7 +132,7 @@ reg-field-experiment = Experiment
 reg-field-finding = Finding when recorded
 reg-field-from = From
 reg-field-known-at = As known at
-reg-field-now = Finding now
+reg-field-now = Verdict now
 reg-field-party = Party (filed, disclosed or received)
 reg-field-processing = Processing
 reg-field-purpose = Purpose
@@ -170,14 +154,11 @@ reg-found-then = Found when recorded
 reg-from = disclosed by
 reg-gained = found since
 reg-go = Search
-reg-good-faith = The access was covered on the day it was recorded, and lost its cover only to a later retroactive act: whoever relied on it could not know.
+reg-good-faith = The access was covered on the day it was recorded and lost its cover only through a later, retroactive act: whoever relied on it could not have known.
 reg-group = group:
-reg-growth = Growth, and what allowed it
-reg-growth-note = Vertical lines: A, the controller’s act; F, a formality; D, a decision of the authority; lower case, described by a third party. A plan allows nothing.
-reg-growth-table = Sites enrolled against formalities, decisions and plans
 reg-hint-known-at = Position, date YYYY-MM-DD or UTC time
 reg-hint-stream = E.g. processing/anaiss
-reg-intro = All accesses, findings and entries, to read only. What is shown here is what the register finds, not a decision.
+reg-intro = All accesses, findings and entries, to read only. What is shown here is what the register finds: it is not a decision.
 reg-its-entry = The entry as sealed
 reg-key-live = live
 reg-key-revoked = revoked
@@ -194,16 +175,11 @@ reg-link-lost-cover = Accesses covered then, not covered now
 reg-link-motives = Sick-leave motives (MSD) disclosed
 reg-link-not-covered = Accesses not covered now
 reg-link-not-informed = Persons not informed
-reg-link-purpose-refused = Purposes refused, and served all the same
+reg-link-purpose-refused = Purposes refused, and pursued all the same
 reg-link-refused = Access requests refused
-reg-link-small-cells = Cells too small
+reg-link-small-cells = Figures about too few persons to be disclosed
 reg-lost = taken away since
 reg-made-on = Made on
-reg-mark = Mark
-reg-more = { $n ->
-    [one] { $n } more is not shown here.
-   *[other] { $n } more are not shown here.
- }
 reg-nav = The authority’s pages
 reg-newest = Newest first
 reg-no-change = Nothing: the answer given then still stands.
@@ -212,7 +188,6 @@ reg-no-formality = no formality recorded
 reg-no-live-key = No live key: this party can file nothing more.
 reg-none = Nothing matches this search. That says nothing of what was never filed.
 reg-not-judged = Not judged
-reg-nothing-planned = No plan recorded.
 reg-now = Now
 reg-now-is-now = “Finding now” and “As known at” do not go together: leave one of them out
 reg-now-short = Now
@@ -229,8 +204,6 @@ reg-persons = { $n ->
     [one] { $n } person (reference concealed)
    *[other] { $n } persons (references concealed)
  }
-reg-planned = Planned
-reg-planned-by = { $n } sites, { $day }
 reg-prev = Previous link
 reg-print = the page prints as it is
 reg-public-page = public page
@@ -240,7 +213,7 @@ reg-refused = refused
 reg-regime = Regime
 reg-rests-on = Covered by entries
 reg-rests-on-nothing = none
-reg-reweighed = weighed otherwise
+reg-reweighed = reassessed
 reg-role = Capacity of the recipient
 reg-rule = Rule
 reg-rulebook = Rules applied
@@ -257,20 +230,13 @@ reg-search-label = Search the journal
 reg-searches = Search
 reg-severity = Severity
 reg-sides = Then and now
-reg-site-enrolled = Site enrolled
-reg-sites = { $n ->
-    [0] no site
-    [one] { $n } site
-   *[other] { $n } sites
- }
-reg-sites-by-then = Sites by then
 reg-standing-findings = Findings
 reg-standings = Accesses by verdict, when recorded and now
 reg-start = Overview
 reg-state-changed = changed
 reg-state-closed = closed
 reg-state-open = open
-reg-states = Open: stands as found when recorded. Changed: brought or weighed otherwise since. Closed: no longer stands.
+reg-states = Open: stands as made when recorded. Changed: brought or reassessed since. Closed: no longer stands.
 reg-then = When recorded
 reg-then-short = Then
 reg-tile-accesses = accesses recorded
@@ -283,10 +249,10 @@ reg-title = The authority
 reg-to-newest = newest first
 reg-to-oldest = oldest first
 reg-total = Total
-reg-valid-until = served by
+reg-valid-until = may be served until
 reg-verdict = Verdict
 reg-verdicts = The accesses
-reg-weighed-then = weighed then:
+reg-weighed-then = assessed then:
 reg-what = What was disclosed
 reg-when = Date
 severity-BLOCKING = blocking
@@ -297,3 +263,5 @@ verdict-mark-COVERED = C
 verdict-mark-COVERED-WITH-RESERVATIONS = R
 verdict-mark-NOT-COVERED = N
 verdict-mark-UNDETERMINED = U
+reg-generalisation-considered = generalisation considered or subject to conditions
+reg-generalisations-note = These findings are on no access and have no history: they are made by what is known now, for generalisations decided, considered or subject to conditions.

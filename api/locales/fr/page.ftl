@@ -7,7 +7,7 @@ affair-anaiss-question = Le 1er avril 2005, l’encadrement pouvait-il piloter l
 affair-absence-motives-title = Motifs d’arrêt, 2017
 affair-absence-motives-question = Le 20 novembre 2017, pouvait-on montrer à un employeur de Grenoble les troubles musculo-squelettiques de ses salariés ?
 affair-call-monitoring-title = Relevés d’appels, 2022
-affair-call-monitoring-question = L’employeur pouvait-il consulter en 2022 les relevés d’appels d’une salariée, ensuite licenciée ?
+affair-call-monitoring-question = L’employeur pouvait-il consulter, en 2022, les relevés d’appels d’une salariée ensuite licenciée ?
 affair-case-management-title = Accompagnement des accidentés, 2013–2017
 affair-case-management-question = Pouvait-on généraliser l’expérimentation en 2017 ?
 affair-risk-index-title = Indice de risque, 2026
@@ -17,7 +17,7 @@ affair-annulment-question = Un accès couvert le jour même l’est-il encore qu
 
 check-1 = Obtenir une copie complète du registre auprès de qui le tient :
 check-2 = La vérifier sans réseau, avec la clé publique reçue par ailleurs :
-check-3 = Comparer la dernière ligne affichée avec l’état ci-dessus. Chaque signature, chaque maillon et chaque constat est recalculé.
+check-3 = Comparer la dernière ligne affichée avec l’état ci-dessus : chaque signature, chaque maillon et chaque constat ont été recalculés.
 
 demo-affairs = Les affaires, et leur réponse la plus nette :
 demo-open = À ouvrir :
@@ -35,20 +35,20 @@ head-key = Clé
 head-signature = Signature
 
 home-title = Qui a vu quoi, sur quel fondement, et qui l’avait autorisé
-home-intro = Ce registre inscrit les traitements de données de santé au travail et de protection sociale, les décisions de l’autorité, et chaque accès montré à un employeur ou à un service. À chaque accès il répond : couvert ou non, et pourquoi.
-home-how = Aucune inscription n’est réécrite : une valeur personnelle peut être effacée, son empreinte reste. Chaque inscription est signée par son auteur, scellée à la suite de la précédente, et la réponse donnée un jour peut être relue telle qu’elle était ce jour-là.
-home-simulated = Démonstration : l’horloge est simulée, les dates d’inscription sont celles de la relecture des affaires.
+home-intro = Ce registre inscrit les traitements de données de santé au travail et de protection sociale, les décisions de l’autorité qui les contrôle, et chaque accès à ces données donné à un employeur ou à un service. De chaque accès, il dit s’il était couvert ou non, et pourquoi.
+home-how = Aucune entrée n’est jamais réécrite : une donnée personnelle peut être effacée, son empreinte reste. Chaque entrée est signée par son auteur et scellée à la suite de la précédente ; la réponse donnée un jour peut être relue telle qu’elle était ce jour-là.
+home-simulated = Démonstration : l’horloge est simulée ; les dates d’inscription sont celles des affaires rejouées.
 home-affairs = Les affaires documentées
-home-finding-not-ruling = Constat du registre, pas un jugement : « non établi » dit que rien d’inscrit ne le montre, « contredit » que quelque chose d’inscrit montre le contraire.
+home-finding-not-ruling = Constat du registre, pas une décision : « non établi » veut dire que rien d’inscrit ne le montre ; « contredit », que quelque chose d’inscrit montre le contraire ; « incertain », que l’un et l’autre restent possibles.
 home-entry = Entrée
-home-more = Autres constats :
+home-more = Autres constatations :
 home-changed-by = { $n ->
     [one] réponse changée par l’entrée
    *[other] réponse changée par les entrées
  }
 home-register-entry = Fiche au registre
 home-head = L’état du registre
-home-head-intro = Qui garde cet état peut prouver plus tard qu’une inscription a été retirée ou modifiée.
+home-head-intro = Qui garde cet état peut prouver plus tard qu’une entrée a été retirée ou modifiée.
 home-check = Vérifier soi-même
 home-read = Lire le registre
 
@@ -56,7 +56,7 @@ page-skip = Aller au contenu
 page-languages = Langue
 page-problems = Codes d’erreur
 page-vocabulary = Vocabulaire
-page-footer = Aucun traceur ; chaque page se lit sans script.
+page-footer = Aucun traceur ; chaque page se lit sans script.
 
 read-processings = Traitements
 read-decisions = Décisions
@@ -64,7 +64,7 @@ read-experiments = Expérimentations
 read-parties = Parties et clés
 read-stats = Statistiques
 read-head = État signé
-read-rights = Le registre est public. Les accès, les constats et le journal se lisent avec un jeton : l’autorité lit tout, une partie ce qu’elle a déposé, communiqué ou reçu.
+read-rights = Le registre est public. Les accès, leurs constats et le journal se lisent avec un jeton : l’autorité lit tout ; une partie lit ce qu’elle a déposé, communiqué ou reçu.
 
 verdict-COVERED = Couvert
 verdict-COVERED-WITH-RESERVATIONS = Couvert avec réserves
@@ -74,22 +74,21 @@ verdict-obstacles = Pas en l’état
 verdict-free = Rien ne s’y oppose
 
 as-json = Les mêmes faits en JSON
-as-of-both = État du registre au { $day }, tel qu’il était connu le { $known }.
+as-of-both = État du registre au { $day }, d’après ce qui était connu le { $known }.
 as-of-day = Valable le
 as-of-go = Afficher
-as-of-known = État du registre tel qu’il était connu le { $known }.
+as-of-known = État du registre d’après ce qui était connu le { $known }.
 as-of-knowledge = Connu le
 as-of-title = Lire le registre à une date
 as-of-today = Revenir à ce qui est connu à présent
 as-of-valid = État du registre au { $day }, d’après ce qui est connu à présent.
 
 chart-day = Date
-chart-planned = prévu
-chart-recorded = inscrit
-chart-sites = Établissements inscrits et prévus
-chart-sites-note = Un établissement est compté à partir du dernier jour où il a pu être inscrit. Un point marque un projet : il n’autorise rien.
+chart-planned = Prévus
+chart-recorded = Inscrits
+chart-sites = Établissements inscrits, permis et prévus
 
-claim-denied = contesté
+claim-denied = nié
 claim-holds = affirmé
 
 condition = Condition
@@ -102,13 +101,13 @@ condition-scientific-validation = Validation scientifique
 condition-set = Posée à l’entrée
 condition-social-partners-concertation = Concertation approfondie avec les partenaires sociaux
 condition-technical-prerequisites = Prérequis techniques dans les logiciels
-conditions = Conditions :
+conditions = Conditions :
 conditions-title = Conditions de la généralisation
 
 controller = Responsable
-counted-agreements = Accords de personnes inscrits
-counted-objections = Oppositions de personnes inscrites
-counted-uses = Utilisations inscrites contre des personnes
+counted-agreements = Accords de personnes, inscrits
+counted-objections = Oppositions de personnes, inscrites
+counted-uses = Utilisations contre des personnes, inscrites
 
 date-between = entre { $from } et { $to }
 date-since = depuis le { $day }
@@ -118,12 +117,12 @@ date-until = { $day } au plus tard
 decision-about = sur
 decision-ended = { $how } (entrée { $position })
 decision-no-outcome = Aucune suite par finalité n’est inscrite.
-decision-number = Décision n° { $n }
+decision-number = Décision n° { $n }
 decision-outcomes = Suite donnée à chaque finalité
-decision-overall = Dans l’ensemble :
+decision-overall = Dans l’ensemble :
 
 described = décrit par un tiers
-described-long = décrit par un tiers : ne vaut pas formalité
+described-long = décrit par un tiers : ne vaut pas formalité
 
 entries-n = { $n ->
     [one] entrée
@@ -152,7 +151,7 @@ fact-milestone = Étape
 fact-opinion = Avis du comité d’entreprise
 fact-planned = Extension prévue
 fact-receipt = Récépissé
-fact-ruled = Jugement
+fact-ruled = Décision de justice
 fact-stated = Déclaration publique
 fact-withdrawn = Retrait
 
@@ -165,6 +164,7 @@ field-capabilities = Capacités
 field-categories = Catégories de données
 field-claims = Ce qui est dit
 field-conclusions = Conclusions
+field-condition = Condition
 field-consulted-regulator = Autorité consultée
 field-court = Juridiction
 field-effective-from = Effet à compter de
@@ -181,6 +181,7 @@ field-indirect-cost-permille = Coût indirect, en multiple du coût direct
 field-kind = Nature
 field-legal-basis = Base légale
 field-means = Moyen
+field-milestone = Étape
 field-minimum-days = Durée minimale
 field-monitors-staff = Surveille des salariés
 field-number = Numéro
@@ -261,7 +262,7 @@ page-next = Suite
 party-keys = Clés de signature
 party-processings = Traitements dont elle répond
 processing-declared = Ce qui est déclaré
-recorded-on = inscrit le
+recorded-on = inscrite le
 register-intro = Les traitements, ce que l’autorité en a décidé, les expérimentations et les parties. Chaque fait porte l’entrée d’où il vient.
 
 role-controller = responsable de traitement
@@ -273,22 +274,22 @@ role-regulator = autorité
 role-subject-desk = guichet des personnes
 role-works-council = comité d’entreprise
 
-rows-none = Rien d’inscrit.
-search-cut = Seuls les premiers sont montrés : préciser la recherche.
+rows-none = Rien n’est inscrit.
+search-cut = Seuls les premiers sont montrés : préciser la recherche.
 search-found = { $n ->
     [0] Rien au registre ne répond à cette recherche.
     [one] { $n } résultat
    *[other] { $n } résultats
  }
 search-go = Chercher
-search-help = Un traitement, une décision, une expérimentation ou une partie : par son nom, son numéro ou son identifiant.
+search-help = Un traitement, une décision, une expérimentation ou une partie : par son nom, son numéro ou son identifiant.
 search-label = Chercher au registre
 site-commune = Commune
 site-enrolled = Inscrit
 site-headcount = Effectif
 site-name = Établissement
-timeline-none = Rien d’inscrit à cette date.
-timeline-note = Dans l’ordre des faits. Un trait pointillé marque ce qu’un tiers décrit : cela ne vaut pas acte de la partie compétente.
+timeline-none = Rien n’est inscrit à cette date.
+timeline-note = Dans l’ordre des faits. Un trait pointillé marque ce qu’un tiers décrit : cela ne vaut pas acte de la partie compétente.
 timeline-title = Chronologie
 unknown = inconnu
 valid-maybe = peut-être plus tard
@@ -316,14 +317,14 @@ yes = oui
 
 nav-signin = Se connecter
 nav-signout = Se déconnecter
-signed-citizen = Personne connectée
-signed-demo = Démonstration : cette connexion ne prouve rien.
+signed-citizen = Mon espace
+signed-demo = Démonstration : cette connexion ne prouve rien.
 signin-demo = Connexion de démonstration
-signin-demo-note = Sur cette machine seulement. Aucune identité n’est vérifiée : choisir un rôle pour voir ce qu’il voit.
+signin-demo-note = Sur cette machine seulement. Aucune identité n’est vérifiée : choisir un rôle pour voir ce qu’il voit.
 signin-home-citizen = /me
 signin-home-controller = /controller
 signin-home-regulator = /regulator
-signin-intro = Chacun voit ce qui le concerne : une personne, qui a vu des données sur elle ; un responsable, ce qu’il a déposé ; l’autorité, tout le registre.
+signin-intro = Chacun voit ce qui le concerne : une personne, qui a vu des données sur elle ; un responsable, ce qu’il a déposé ; l’autorité, tout le registre.
 signin-none = Aucun fournisseur d’identité n’est réglé sur ce serveur.
 signin-person-citizen = La salariée de l’affaire des relevés d’appels
 signin-person-controller = Le responsable de traitement du cas inventé
@@ -331,5 +332,50 @@ signin-person-regulator = L’autorité
 signin-provider = Continuer avec le fournisseur d’identité
 signin-title = Se connecter
 leaving-go = Continuer
-leaving-intro = Vous êtes conduit vers le fournisseur d’identité. Si rien ne se passe :
+leaving-intro = Vous allez être conduit chez le fournisseur d’identité. Si rien ne se passe :
 leaving-title = Vers le fournisseur d’identité
+growth-title = Croissance, et ce qui la permettait
+growth-note = Un établissement compte à partir du dernier jour où il a pu être inscrit ; il est permis par acte si l’acte qui l’inscrit est au registre. Traits verticaux : A, acte du responsable ; F, formalité ; D, décision de l’autorité ; en minuscule, ce qu’un tiers décrit. Un projet (P) ne permet rien.
+growth-table = Établissements inscrits, en regard des formalités, des décisions et des projets
+growth-mark = Repère
+growth-event = Fait
+growth-recorded-then = Inscrits alors
+growth-allowed-said = { $launches ->
+    [0] Aucun lancement par acte de son auteur
+    [one] Un lancement par acte de son auteur
+   *[other] { $launches } lancements par acte de leur auteur
+ } ; { $expansions ->
+    [0] aucune extension inscrite
+    [one] une extension inscrite ({ $sites } établissements nommés)
+   *[other] { $expansions } extensions inscrites ({ $sites } établissements nommés)
+ }
+growth-nothing-planned = Aucun projet d’extension n’est inscrit.
+growth-planned-by = { $n } établissements, { $day }
+growth-site = Établissement inscrit
+sites-n = { $n ->
+    [0] aucun établissement
+    [one] { $n } établissement
+   *[other] { $n } établissements
+ }
+more-n = { $n ->
+    [one] { $n } autre n’est pas montré ici.
+   *[other] { $n } autres ne sont pas montrés ici.
+ }
+growth-allowed-then = Permis alors
+chart-allowed = Permis par acte
+chart-sites-desc = Au dernier jour du graphique : établissements inscrits, { $n } ; dont permis par acte, { $allowed }.
+verdicts-mean = Ce que veut dire chaque constat
+moment = { $day } à { $clock } (UTC)
+as-of-help = « Valable le » : ce qui était en vigueur ce jour-là. « Connu le » : d’après les seules entrées inscrites jusqu’à ce jour-là.
+claim-established = établi
+claim-refuted = démenti
+findings-n = { $n ->
+    [one] { $n } constatation
+   *[other] { $n } constatations
+ }
+decision-no = n° { $n }
+decision-since = Depuis :
+claim-CALLERS-NOT-INFORMED = les appelants n’ont pas été prévenus que leurs appels sont enregistrés
+claim-PURPOSE-INCOMPATIBLE = les données ont servi à une fin étrangère à celle pour laquelle elles étaient traitées
+claim-SUBJECTS-NOT-INFORMED = les personnes n’ont pas été informées au préalable
+claim-WORKS-COUNCIL-NOT-CONSULTED = le comité d’entreprise ou le CSE n’a pas été consulté au préalable

@@ -6,30 +6,26 @@ chart-accesses-desc = { $n ->
     [one] Une colonne, empilée par constat ; le tableau voisin donne chaque nombre.
    *[other] { $n } colonnes, une par période, empilées par constat ; le tableau voisin donne chaque nombre.
  }
-chart-codes = Constats par règle
+chart-codes = Constatations par règle
 chart-codes-desc = { $n ->
     [one] Une barre ; le tableau voisin donne chaque nombre.
    *[other] { $n } barres, une par règle, les plus fréquentes d’abord ; le tableau voisin donne chaque nombre.
  }
-chart-codes-note = Constats qui tiennent. Barre pleine : tels que constatés à l’inscription ; barre creuse : apparus ou modifiés depuis.
-chart-sites-desc = { $n ->
-    [one] Un site inscrit au dernier jour du graphique.
-   *[other] { $n } sites inscrits au dernier jour du graphique.
- }
+chart-codes-note = Constatations qui tiennent. Barre pleine : telles que faites à l’inscription ; barre creuse : apparues ou modifiées depuis.
 date-unknown-short = sans date
 event-AccessContested = Accès contesté
 event-AccessDenied = Accès refusé
 event-AccessGranted = Accès accordé
-event-AccessRecorded = Accès rapporté
+event-AccessRecorded = Accès signalé
 event-ConsultationHeld = Consultation
 event-ContestationAnswered = Réponse à une contestation
 event-CourtRuling = Décision de justice
-event-DataUsedAgainstSubject = Usage contre une personne
+event-DataUsedAgainstSubject = Utilisation contre une personne
 event-DecisionEnded = Fin d’une décision
 event-DecisionRendered = Décision rendue
 event-ErasureRefused = Effacement refusé
 event-EvaluationPublished = Évaluation publiée
-event-ExpansionPlanned = Extension projetée
+event-ExpansionPlanned = Extension prévue
 event-ExperimentEnded = Expérimentation terminée
 event-ExperimentExpanded = Extension
 event-ExperimentLaunched = Expérimentation lancée
@@ -38,25 +34,25 @@ event-GeneralisationConditionMet = Condition remplie
 event-GeneralisationConditionSet = Condition posée
 event-GeneralisationDecided = Généralisation décidée
 event-ImpactAssessmentFiled = Analyse d’impact
-event-KeyEnrolled = Clé enregistrée
+event-KeyEnrolled = Clé inscrite
 event-KeyRevoked = Clé révoquée
 event-LedgerKeyRotated = Changement de clé du registre
 event-LedgerOpened = Ouverture du registre
 event-MilestoneRecorded = Étape
-event-PartyRegistered = Organisme inscrit
+event-PartyRegistered = Partie inscrite
 event-ProcessingAmended = Traitement modifié
 event-ProcessingDeclared = Traitement déclaré
 event-ProcessingWithdrawn = Traitement retiré
 event-ReceiptIssued = Récépissé délivré
 event-ReferenceTextPublished = Texte de référence publié
-event-SiteEnrolled = Site inscrit
+event-SiteEnrolled = Établissement inscrit
 event-StatementMade = Déclaration publique
 event-SubjectAgreed = Accord d’une personne
 event-SubjectErased = Effacement
 event-SubjectObjected = Opposition d’une personne
 event-SubjectsInformed = Personnes informées
 event-SystemDeployed = Mise en service
-event-WorksCouncilOpinion = Avis du comité
+event-WorksCouncilOpinion = Avis du comité d’entreprise
 reg-about = Porte sur
 reg-access = Accès
 reg-accesses = Accès
@@ -66,44 +62,34 @@ reg-accesses-n = { $n ->
    *[other] voir les { $n } accès
  }
 reg-accesses-title = Recherche d’accès
-reg-address = L’adresse de la page est la recherche : elle se copie, se partage et se met en favori.
+reg-address = L’adresse de la page contient la recherche : elle se copie, se partage et se met en favori.
 reg-agent = Agent
 reg-all-accesses = Tous ces accès
-reg-all-filed = Tout ce qu’il a déposé
-reg-allowed = Étendu par acte
-reg-allowed-said = { $launches ->
-    [0] Aucun lancement par acte de son auteur
-    [one] Un lancement par acte de son auteur
-   *[other] { $launches } lancements par acte de leur auteur
- } ; { $expansions ->
-    [0] aucune extension inscrite
-    [one] une extension inscrite ({ $sites } sites nommés)
-   *[other] { $expansions } extensions inscrites ({ $sites } sites nommés)
- }
+reg-all-filed = Tout ce qu’elle a déposé
 reg-any = Tous
-reg-as-known = tel que connu à l’inscription
+reg-as-known = tel que connu à l’entrée
 reg-audit = Journal
-reg-audit-intro = Toutes les inscriptions, dans l’ordre où le registre les a reçues. Rien n’y est jamais réécrit.
+reg-audit-intro = Toutes les entrées, dans l’ordre où le registre les a reçues. Aucune n’est jamais réécrite.
 reg-audit-title = Recherche dans le journal
 reg-basis = Base invoquée
 reg-by = par
 reg-by-basis = Par base invoquée
 reg-by-basis-note = Un accès qui invoque plusieurs bases compte dans chacune.
-reg-by-controller = Constats qui tiennent, par organisme qui a communiqué les données
-reg-cause = dû à l’inscription
+reg-by-controller = Constatations qui tiennent, par partie qui a communiqué les données
+reg-cause = due à l’entrée
 reg-cause-rules = les règles ont changé, pas le registre
 reg-cells = { $n ->
     [one] { $n } case
    *[other] { $n } cases
  }
 reg-changed-by = { $n ->
-    [one] L’inscription qui a changé la réponse
-   *[other] Les inscriptions qui ont changé la réponse
+    [one] L’entrée qui a changé la réponse
+   *[other] Les entrées qui ont changé la réponse
  }
 reg-changes = Ce qui a changé
 reg-channel = Canal
 reg-clear = Tout effacer
-reg-contested = contesté par l’inscription
+reg-contested = contesté par l’entrée
 reg-cost-direct = Coût direct
 reg-cost-indirect = Coût indirect
 reg-cost-total = Coût total
@@ -113,13 +99,13 @@ reg-dossier = Dossier
 reg-dossier-access = Dossier de l’accès
 reg-dossier-accesses = Dossier d’une recherche d’accès
 reg-dossier-check = Ce qui s’y vérifie
-reg-dossier-check-1 = Chaque inscription : son lien se recalcule de ses octets, et la clé du registre a signé ce lien à cette position.
-reg-dossier-check-2 = Chaque dépôt : la signature de son auteur, et l’empreinte que l’inscription cite.
-reg-dossier-check-3 = La dernière ligne : la tête signée du registre, qui montre que le fichier n’a pas été coupé.
-reg-dossier-check-4 = Ce qui ne s’y vérifie pas : qu’aucune autre inscription ne répond à la recherche. L’exportation entière du registre le permet (greffe-verify).
+reg-dossier-check-1 = Chaque entrée : son maillon se recalcule à partir de ses octets, et la clé du registre a signé ce maillon à cette position.
+reg-dossier-check-2 = Chaque dépôt : la signature de son auteur, et l’empreinte que l’entrée cite.
+reg-dossier-check-3 = La dernière ligne : l’état signé du registre, qui montre que le fichier n’a pas été coupé.
+reg-dossier-check-4 = Ce qui ne s’y vérifie pas : qu’aucune autre entrée ne répond à la recherche. L’export entier du registre le permet (greffe-verify).
 reg-dossier-cut = (les premiers seulement : resserrer la recherche)
 reg-dossier-experiment = Dossier de l’expérimentation
-reg-dossier-holds = Le fichier contient les accès, les inscriptions sur lesquelles reposent leurs constats et les dépôts signés, une ligne chacun, dans l’ordre du registre. Les valeurs personnelles n’y sont pas : seulement leurs empreintes.
+reg-dossier-holds = Le fichier contient les accès, les entrées sur lesquelles reposent leurs constats et les dépôts signés, une ligne chacun, dans l’ordre du registre. Les valeurs personnelles n’y sont pas : seulement leurs empreintes.
 reg-dossier-lines = Dossier vérifiable (NDJSON)
 reg-dossier-list = Accès du dossier
 reg-dossier-more = { $n ->
@@ -127,15 +113,13 @@ reg-dossier-more = { $n ->
    *[other] { $n } autres accès sont dans le fichier NDJSON.
  }
 reg-dossier-page = Dossier à imprimer
-reg-dossier-party = Dossier de l’organisme
-reg-enrolled = Sites inscrits
-reg-entries-of = Les inscriptions sur lesquelles reposent les deux réponses
-reg-entry = Inscription
+reg-dossier-party = Dossier de la partie
+reg-entries-of = Les entrées sur lesquelles reposent les deux réponses
+reg-entry = Entrée
 reg-errors = { $n ->
     [one] Un champ est à corriger ; rien n’est perdu.
    *[other] { $n } champs sont à corriger ; rien n’est perdu.
  }
-reg-event = Fait
 reg-evidence = Source
 reg-experiment-accesses = Accès dans le cadre de l’expérimentation
 reg-field-as-of = Survenus au plus tard le
@@ -145,102 +129,91 @@ reg-field-category = Catégorie de données
 reg-field-code = Règle
 reg-field-discloser = Communiqué par
 reg-field-experiment = Expérimentation
-reg-field-finding = Constat à l’inscription
+reg-field-finding = Constatation à l’inscription
 reg-field-from = À partir du
 reg-field-known-at = Tel que connu à
 reg-field-now = Constat actuel
-reg-field-party = Organisme (dépôt, communication ou réception)
+reg-field-party = Partie (dépôt, communication ou réception)
 reg-field-processing = Traitement
 reg-field-purpose = Finalité
 reg-field-q = Mot, nom ou numéro
 reg-field-recipient = Destinataire
-reg-field-since = Apparu ou modifié depuis le
-reg-field-site = Site ou SIRET
+reg-field-since = Apparue ou modifiée depuis le
+reg-field-site = Établissement ou SIRET
 reg-field-state = État
 reg-field-stream = Objet
 reg-field-to = Jusqu’au
 reg-field-type = Nature
-reg-field-verdict = Verdict à l’inscription
+reg-field-verdict = Constat à l’inscription
 reg-filed-by = Déposé par
 reg-filing = Dépôt (empreinte)
 reg-filters = Critères
-reg-findings = Constats
-reg-findings-title = Tableau des constats
-reg-found-then = Constaté à l’inscription
+reg-findings = Constatations
+reg-findings-title = Tableau des constatations
+reg-found-then = Constatations à l’inscription
 reg-from = communiqué par
-reg-gained = apparu depuis
+reg-gained = apparue depuis
 reg-go = Chercher
-reg-good-faith = L’accès était couvert le jour où il a été inscrit, et n’a perdu cette couverture que par un acte rétroactif postérieur : celui qui s’y fiait ne pouvait pas le savoir.
+reg-good-faith = L’accès était couvert le jour où il a été inscrit et n’a cessé de l’être que par un acte postérieur, rétroactif : qui s’y fiait ne pouvait pas le savoir.
 reg-group = groupe :
-reg-growth = Croissance, et ce qui la permettait
-reg-growth-note = Traits verticaux : A, acte du responsable ; F, formalité ; D, décision de l’autorité ; en minuscule, décrit par un tiers. Un projet ne permet rien.
-reg-growth-table = Sites inscrits au regard des formalités, décisions et projets
 reg-hint-known-at = Position, date AAAA-MM-JJ ou heure UTC
 reg-hint-stream = Par exemple processing/anaiss
-reg-intro = Les accès, les constats et le journal entiers, en lecture seule. Ce qui est montré ici est ce que le registre constate, et non une décision.
-reg-its-entry = L’inscription telle que scellée
+reg-intro = Les accès, les constatations et le journal entiers, en lecture seule. Ce qui est montré ici est ce que le registre constate : ce n’est pas une décision.
+reg-its-entry = L’entrée telle que scellée
 reg-key-live = en vigueur
 reg-key-revoked = révoquée
 reg-key-state = État
 reg-known-at = Tel que connu à : { $known }.
-reg-leaf = Feuille de l’inscription
+reg-leaf = Feuille de l’entrée
 reg-leaf-cut = La feuille est plus longue ; le dossier la contient entière.
-reg-link-changed = Constats apparus ou modifiés ces trente derniers jours
+reg-link-changed = Constatations apparues ou modifiées ces trente derniers jours
 reg-link-contested = Accès contestés
 reg-link-decisions = Décisions de l’autorité
 reg-link-endings = Décisions annulées, retirées ou expirées
 reg-link-keys = Clés révoquées
-reg-link-lost-cover = Accès couverts alors, non couverts aujourd’hui
+reg-link-lost-cover = Accès couverts alors, non couverts à présent
 reg-link-motives = Motifs d’arrêt (TMS) communiqués
-reg-link-not-covered = Accès non couverts aujourd’hui
+reg-link-not-covered = Accès non couverts à présent
 reg-link-not-informed = Personnes non informées
-reg-link-purpose-refused = Finalités refusées, et pourtant servies
+reg-link-purpose-refused = Finalités refusées, et pourtant poursuivies
 reg-link-refused = Demandes d’accès refusées
-reg-link-small-cells = Effectifs trop petits
-reg-lost = levé depuis
+reg-link-small-cells = Effectifs trop petits pour être communiqués
+reg-lost = levée depuis
 reg-made-on = Établi le
-reg-mark = Repère
-reg-more = { $n ->
-    [one] { $n } autre n’est pas montré ici.
-   *[other] { $n } autres ne sont pas montrés ici.
- }
 reg-nav = Pages de l’autorité
 reg-newest = Les plus récents d’abord
 reg-no-change = Rien : la réponse d’alors tient encore.
-reg-no-finding = Aucun constat.
+reg-no-finding = Aucune constatation.
 reg-no-formality = aucune formalité inscrite
-reg-no-live-key = Aucune clé en vigueur : cet organisme ne peut plus rien déposer.
+reg-no-live-key = Aucune clé en vigueur : cette partie ne peut plus rien déposer.
 reg-none = Rien ne répond à cette recherche. Cela ne dit rien de ce qui n’a jamais été déposé.
 reg-not-judged = Sans constat
-reg-nothing-planned = Aucun projet inscrit.
-reg-now = Aujourd’hui
+reg-now = À présent
 reg-now-is-now = « Constat actuel » et « Tel que connu à » ne vont pas ensemble : retirer l’un des deux
-reg-now-short = Aujourd’hui
+reg-now-short = À présent
 reg-oldest = Les plus anciens d’abord
-reg-other-entries = Autres inscriptions
+reg-other-entries = Autres entrées
 reg-other-time = Relire la réponse à un autre moment
 reg-party-accesses = Ses accès
 reg-party-accesses-note = Déposés, communiqués ou reçus.
-reg-party-board = Ces constats un par un
-reg-party-findings = Constats sur ce qu’il a communiqué
+reg-party-board = Ces constatations, une par une
+reg-party-findings = Constatations sur ce qu’elle a communiqué
 reg-period = Période des données
 reg-period-col = Période
 reg-persons = { $n ->
     [one] { $n } personne (référence dissimulée)
    *[other] { $n } personnes (références dissimulées)
  }
-reg-planned = Projeté
-reg-planned-by = { $n } sites, { $day }
-reg-prev = Lien précédent
+reg-prev = Maillon précédent
 reg-print = la page s’imprime telle quelle
 reg-public-page = page publique
 reg-purpose = Finalité
 reg-recorded = Inscrit le
 reg-refused = refusé
 reg-regime = Régime
-reg-rests-on = Couvert par les inscriptions
+reg-rests-on = Couvert par les entrées
 reg-rests-on-nothing = aucune
-reg-reweighed = pesé autrement
+reg-reweighed = réévaluée
 reg-role = Qualité du destinataire
 reg-rule = Règle
 reg-rulebook = Règles appliquées
@@ -252,48 +225,43 @@ reg-saved-none = Aucune.
 reg-saved-note = L’adresse d’une recherche la contient toute : un favori suffit. Les noms donnés ci-dessus restent dans ce navigateur.
 reg-saved-remove = retirer
 reg-sealed = Telle que scellée
-reg-sealed-intro = Les octets ci-dessous sont ceux qui ont été liés et signés. Les valeurs personnelles n’y figurent que par leur empreinte.
+reg-sealed-intro = Les octets ci-dessous sont ceux qui ont été enchaînés et signés. Les valeurs personnelles n’y figurent que par leur empreinte.
 reg-search-label = Chercher dans le journal
 reg-searches = Chercher
 reg-severity = Gravité
-reg-sides = Alors et aujourd’hui
-reg-site-enrolled = Site inscrit
-reg-sites = { $n ->
-    [0] aucun site
-    [one] { $n } site
-   *[other] { $n } sites
- }
-reg-sites-by-then = Sites alors
-reg-standing-findings = Constats
-reg-standings = Accès par constat, à l’inscription et aujourd’hui
+reg-sides = Alors et à présent
+reg-standing-findings = Constatations
+reg-standings = Accès par constat, à l’inscription et à présent
 reg-start = Vue d’ensemble
-reg-state-changed = modifié
-reg-state-closed = levé
-reg-state-open = ouvert
-reg-states = Ouvert : tient tel que constaté à l’inscription. Modifié : apparu ou pesé autrement depuis. Levé : ne tient plus.
+reg-state-changed = modifiée
+reg-state-closed = levée
+reg-state-open = ouverte
+reg-states = Ouverte : tient telle que faite à l’inscription. Modifiée : apparue ou réévaluée depuis. Levée : ne tient plus.
 reg-then = À l’inscription
 reg-then-short = Alors
 reg-tile-accesses = accès inscrits
 reg-tile-changed = accès dont la réponse a changé depuis le { $since }
-reg-tile-entries = inscriptions
-reg-tile-news = constats apparus, modifiés ou levés après coup depuis le { $since }
-reg-tile-open = constats qui tiennent
+reg-tile-entries = entrées
+reg-tile-news = constatations apparues, modifiées ou levées depuis le { $since }
+reg-tile-open = constatations qui tiennent
 reg-time = Heure d’inscription
 reg-title = L’autorité
 reg-to-newest = les plus récents d’abord
 reg-to-oldest = les plus anciens d’abord
 reg-total = Total
-reg-valid-until = servi au plus tard le
+reg-valid-until = peut être servi jusqu’au
 reg-verdict = Constat
 reg-verdicts = Les accès
-reg-weighed-then = pesé alors :
+reg-weighed-then = évaluée alors :
 reg-what = Ce qui a été communiqué
 reg-when = Date
-severity-BLOCKING = bloquant
+severity-BLOCKING = bloquante
 severity-INFO = information
-severity-MAJOR = majeur
-severity-MINOR = mineur
+severity-MAJOR = majeure
+severity-MINOR = mineure
 verdict-mark-COVERED = C
 verdict-mark-COVERED-WITH-RESERVATIONS = R
 verdict-mark-NOT-COVERED = N
 verdict-mark-UNDETERMINED = I
+reg-generalisation-considered = généralisation envisagée ou soumise à conditions
+reg-generalisations-note = Ces constatations ne portent sur aucun accès et n’ont pas d’historique : elles sont faites d’après ce qui est connu à présent, pour les généralisations décidées, envisagées ou soumises à conditions.

@@ -148,7 +148,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         None => Client::new(&common.url),
     };
     let identity = common.identity.clone();
-    let answer = blocking(move || identity.sign_in(&client)?.get(&path)?.accepted()).await;
+    let answer = blocking(move || identity.sign_in(&client)?.get(&path)?.answered()).await;
     if let Some(local) = local {
         local.stop().await;
     }
@@ -182,7 +182,11 @@ type Asked = (String, Vec<String>, &'static [(&'static str, &'static str)], Comm
 
 fn one_or_all(kind: &str, id: Option<String>, common: Common) -> Asked {
     match id {
-        Some(id) => (format!("/v1/{kind}/{id}"), Vec::new(), &[], common),
+        // An identifier may hold slashes, and a route takes them.
+        Some(id) => {
+            let id = encode(&id).replace("%2F", "/");
+            (format!("/v1/{kind}/{id}"), Vec::new(), &[], common)
+        }
         None => (format!("/v1/{kind}"), Vec::new(), REGISTER_COLUMNS, common),
     }
 }

@@ -50,7 +50,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
     }
     let lang = args.lang;
     let path = format!("/v1/judgements?lang={}", lang.as_str());
-    let answer = client.post(&path, "application/json", &question.to_string())?.accepted()?;
+    let answer = client.post(&path, "application/json", &question.to_string())?.answered()?;
     let verdict = answer["verdict"].as_str().unwrap_or_default().to_owned();
     if args.json {
         say!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default());

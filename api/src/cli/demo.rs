@@ -137,7 +137,7 @@ async fn load(directory: &Path) -> Result<Ledger, CliError> {
         say!("  {}", loaded(name, &report));
     }
     for failed in report.failed() {
-        eprintln!("{}:{}: {}", failed.file, failed.line, failed.differences.join("; "));
+        complain!("{}:{}: {}", failed.file, failed.line, failed.differences.join("; "));
     }
     Ok(Ledger::open(directory).await?)
 }

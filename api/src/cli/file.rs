@@ -1,4 +1,7 @@
 //! `greffe file`: signs filings, submits them one by one, keeps their receipts.
+//!
+//! An access that was requested and denied is recorded, and its receipt kept; the answer is
+//! "no" all the same, so the exit code is 1.
 
 use std::path::{Path, PathBuf};
 
@@ -25,9 +28,10 @@ pub struct Args {
 pub fn run(args: Args) -> Result<(), CliError> {
     let key = read_key(&args.key)?;
     let client = Client::new(&args.url);
-    let head = client.get("/v1/head")?.accepted()?;
+    let head = client.get("/v1/head")?.answered()?;
     let origin = head["origin"].as_str().unwrap_or_default().to_owned();
     let bar = progress(args.filings.len() as u64, "filing");
+    let mut denied = Vec::new();
     for path in &args.filings {
         let text = sign_file(path, &key, &origin, None, None)?;
         let answer = client.post("/v1/filings", "application/sd-jwt", &text)?;
@@ -39,17 +43,34 @@ pub fn run(args: Args) -> Result<(), CliError> {
         let kept = keep(path, args.receipts.as_deref(), &receipts)?;
         bar.inc(1);
         bar.suspend(|| report(path, &receipts, &kept));
+        denied.extend(receipts.iter().filter(|r| is_denial(r)).map(|r| r["position"].to_string()));
     }
     bar.finish_and_clear();
-    Ok(())
+    if denied.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::no(
+        format!("access denied: {} {}", entries(denied.len()), denied.join(", ")),
+        "serve nothing; the receipt names the findings, and `greffe check` tells what they ask for",
+    ))
+}
+
+fn entries(count: usize) -> &'static str {
+    if count == 1 { "entry" } else { "entries" }
+}
+
+/// Whether what was recorded is that an access was denied.
+fn is_denial(receipt: &Value) -> bool {
+    receipt["leaf"]["event"]["type"] == "AccessDenied"
 }
 
 fn report(path: &Path, receipts: &[Value], kept: &Path) {
     for receipt in receipts {
         let verdict =
             receipt["verdict"]["verdict"].as_str().map(|v| format!(", {v}")).unwrap_or_default();
+        let denied = if is_denial(receipt) { ", denied" } else { "" };
         say!(
-            "{}: entry {}{verdict}; receipt in {}",
+            "{}: entry {}{denied}{verdict}; receipt in {}",
             path.display(),
             receipt["position"],
             kept.display()

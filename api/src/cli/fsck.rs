@@ -36,10 +36,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
             Ok(())
         }
         Err(FsckError::Damaged(damage)) => Err(CliError::no(
-            format!(
-                "damaged: table {}, position {}, column {}: {}",
-                damage.table, damage.position, damage.column, damage.reason
-            ),
+            format!("damaged: {damage}"),
             "restore the ledger from a copy; keep this one as evidence",
         )),
         Err(FsckError::Unreadable(fault)) => Err(fault.into()),

@@ -15,8 +15,9 @@ pub struct Args {
     /// Directory to create the ledger in; refused if it holds one.
     #[arg(long, env = "GREFFE_DATA", value_name = "DIR")]
     data: PathBuf,
-    /// Database to keep the ledger in, `postgres://OWNER@HOST/DATABASE`; the directory then
-    /// holds its keys. Without it, the ledger is in the directory too.
+    /// Store to keep the ledger in: `postgres://OWNER@HOST/DATABASE`, `sqlite:PATH`, or, in a
+    /// build with the feature `eventstore`, `esdb://HOST:PORT` or `kurrentdb://HOST:PORT`.
+    /// The directory then holds its keys. Without it, the ledger is in the directory too.
     #[arg(long, env = "GREFFE_STORE", value_name = "URL")]
     store: Option<String>,
     /// Role under which servers will connect, if it is not the tables' owner: it gets the

@@ -11,7 +11,9 @@ use super::{CliError, parse_store, progress};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Store to copy; no server may write it meanwhile.
+    /// Store to copy; no server may write it meanwhile. `sqlite:PATH`,
+    /// `postgres://USER@HOST/DATABASE`, or, in a build with the feature `eventstore`,
+    /// `esdb://HOST:PORT?side=sqlite:DIR` or `kurrentdb://…`.
     #[arg(long, value_name = "URL")]
     from: String,
     /// Store to copy to: empty, or that of a run that was interrupted.

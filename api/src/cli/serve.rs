@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::serve::{ListenerExt as _, TapIo};
 use greffe_domain::vocabulary::Role;
@@ -57,16 +59,16 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     let listener = bind(listen).await?;
     let at = listener.local_addr().unwrap_or(listen);
     match ledger.standing() {
-        Standing::Behind(loss) => eprintln!(
+        Standing::Behind(loss) => complain!(
             "{loss}: served for reading, nothing is signed\nrestore the missing entries from a copy of the store, then start again"
         ),
-        Standing::Follows => eprintln!("following: another server writes, or may"),
+        Standing::Follows => complain!("following: another server writes, or may"),
         Standing::Writes | Standing::Stopped => {}
     }
     if let Some(desk) = &desk
         && ledger.with_register(|register| desk.party(register).is_none())
     {
-        eprintln!(
+        complain!(
             "the subject desk's key {} is not a live key of a party with the role subject-desk: citizens cannot contest on the pages\nregister the party, or enrol the key",
             desk.kid()
         );
@@ -129,6 +131,9 @@ pub async fn told_to_stop() {
     }
 }
 
+/// Longest wait for the lists of a server that stops.
+const CATCH_UP: Duration = Duration::from_secs(60);
+
 /// A server of this process, on a free port of the loopback, for commands that ask HTTP
 /// questions of a directory.
 pub struct Local {
@@ -175,13 +180,63 @@ impl Local {
             .map_err(|_| CliError::broken("no token could be made", "try again"))
     }
 
+    /// Stops, once its lists hold what the ledger does, or cannot be brought to. Nothing of it
+    /// holds the ledger afterwards: its directory may be opened again.
     pub async fn stop(self) {
-        let _ = self.stop.send(());
-        let _ = self.task.await;
+        let Self { mut app, stop, task, .. } = self;
+        let caught_up = app.projections.wait_for(app.ledger.size());
+        let _ = tokio::time::timeout(CATCH_UP, caught_up).await;
+        let _ = stop.send(());
+        let _ = task.await;
+        app.close().await;
+        // The task of a connection says that it ends, and lets go of the app just after.
+        while let Err(shared) = Arc::try_unwrap(app) {
+            app = shared;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// Rebuilds a directory's projections from zero; returns the size they then cover.
     pub async fn rebuild(ledger: &Ledger, directory: &Path) -> Result<u64, CliError> {
         App::rebuild(ledger, directory).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use greffe_domain::event::ClockKind;
+    use greffe_infra::ledger::Genesis;
+
+    use super::*;
+    use crate::client::Client;
+
+    /// What `greffe demo` does after loading: its directory is moved and opened again.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn once_a_local_server_has_stopped_its_directory_is_free() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("ledger");
+        let genesis = Genesis {
+            origin: "a.example/b".to_owned(),
+            registrar: "greffe".to_owned(),
+            registrar_key: None,
+            clock: ClockKind::Real,
+            opened_at: None,
+        };
+        let mut ledger = Ledger::create(&path, genesis).await.expect("a ledger");
+        for round in 0..40 {
+            let server = Local::start(ledger.clone(), &path).await.expect("it starts");
+            let clients: Vec<_> = (0..4).map(|_| Client::new(&server.url())).collect();
+            let asked = clients.into_iter().map(|client| {
+                tokio::task::spawn_blocking(move || client.get("/v1/entries").map(drop))
+            });
+            for asked in asked.collect::<Vec<_>>() {
+                asked.await.expect("no panic").expect("an answer");
+            }
+            server.stop().await;
+            ledger.shutdown().await;
+            drop(ledger);
+            let opened = Ledger::open(&path).await;
+            ledger = opened.unwrap_or_else(|e| panic!("round {round}: {e}"));
+        }
     }
 }

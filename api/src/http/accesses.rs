@@ -74,6 +74,9 @@ pub async fn list(
     if known_at && params.text("now").is_some() {
         return Err(now_is_now());
     }
+    let (from, to, as_of) = (params.date("from")?, params.date("to")?, params.date("as_of")?);
+    Params::in_order(("from", from), ("to", to))?;
+    Params::in_order(("from", from), ("as_of", as_of))?;
     let text = |name: &str| params.text(name).map(str::to_owned);
     let outcome = |t: &str| serde_json::from_value::<Outcome>(Value::from(t)).ok();
     let filter = AccessFilter {
@@ -90,9 +93,9 @@ pub async fn list(
         verdict: code(&params, "verdict", outcome)?,
         finding: code(&params, "finding", RuleCode::parse)?,
         now: code(&params, "now", outcome)?,
-        from: params.date("from")?,
+        from,
         // As of a day: without those that certainly came after it.
-        to: [params.date("to")?, params.date("as_of")?].into_iter().flatten().min(),
+        to: [to, as_of].into_iter().flatten().min(),
         known_at: Some(TreeSize(size)),
         groups_only: false,
         visible_to: reader.sees_only(reach),

@@ -37,12 +37,14 @@ pub async fn list(
         "type ou type/identifiant, par exemple processing/anaiss",
         "type or type/id, e.g. processing/anaiss",
     )?;
+    let (from, to) = (params.instant("from", false)?, params.instant("to", true)?);
+    Params::in_order(("from", from), ("to", to))?;
     let filter = AuditFilter {
         event_type: event_type.map(|t| t.as_str().to_owned()),
         by: params.text("by").map(str::to_owned),
         stream,
-        from: params.instant("from", false)?,
-        to: params.instant("to", true)?,
+        from,
+        to,
         q: params.text("q").map(str::to_owned),
         visible_to: reader.sees_only(reach),
         order: Order::OldestFirst,

@@ -18,7 +18,8 @@ use super::problem::Problem;
 use super::queries::{self, Read};
 use super::{Params, Shared, raw_json};
 
-pub async fn head(State(app): State<Shared>) -> Result<axum::Json<Value>, Problem> {
+pub async fn head(State(app): State<Shared>, params: Params) -> Result<axum::Json<Value>, Problem> {
+    params.only(&[])?;
     Ok(axum::Json(head_json(&app.ledger.head()?)))
 }
 
@@ -47,7 +48,9 @@ pub async fn one(
     State(app): State<Shared>,
     Path(position): Path<String>,
     reader: Reader,
+    params: Params,
 ) -> Result<Response, Problem> {
+    params.only(&[])?;
     let reach = admit(Route::Entries, &reader)?;
     let nothing = || Problem::not_found(&format!("/v1/entries/{position}"));
     let number: u64 = position.parse().map_err(|_| nothing())?;

@@ -47,6 +47,11 @@ impl Params {
     pub fn only(&self, names: &[&str]) -> Result<&Self, Problem> {
         match self.0.keys().find(|k| *k != "lang" && !names.contains(&k.as_str())) {
             None => Ok(self),
+            Some(name) if names.is_empty() => Err(Problem::parameter(
+                name,
+                "paramètre inconnu ; cette adresse n’en a pas",
+                "unknown parameter; this address has none",
+            )),
             Some(name) => Err(Problem::parameter(
                 name,
                 &format!("paramètre inconnu ; attendu : {}", names.join(", ")),
@@ -75,6 +80,17 @@ impl Params {
             None => Timestamp::parse(text),
         };
         self.parsed(name, read, "une date ou une heure UTC (…Z)", "a date or a UTC time (…Z)")
+    }
+
+    /// Refuses bounds in the wrong order, which would answer that there is nothing.
+    pub fn in_order<T: Ord>(
+        (first, from): (&str, Option<T>),
+        (last, to): (&str, Option<T>),
+    ) -> Result<(), Problem> {
+        match (from, to) {
+            (Some(from), Some(to)) if from > to => Err(Problem::bounds(first, last)),
+            _ => Ok(()),
+        }
     }
 
     pub fn flag(&self, name: &str) -> Result<bool, Problem> {

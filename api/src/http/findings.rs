@@ -1,5 +1,8 @@
 //! `GET /v1/findings`: what rules found on accesses, one line each: as recorded and standing
 //! (`open`), brought or weighed otherwise by a later entry (`changed`), taken away (`closed`).
+//!
+//! Beside them, on the first page, what stands in the way of generalisations
+//! (`generalisations.rs`): no access, no history.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,8 +13,10 @@ use greffe_infra::projection::FindingFilter;
 use serde_json::{Value, json};
 
 use super::authz::{Reader, Route, admit};
+use super::generalisations::{Asked, Hindered, hindered};
 use super::problem::Problem;
 use super::{Language, Params, Shared, queries};
+use crate::words::Lang;
 
 pub const PARAMS: &[&str] = &["code", "party", "state", "since", "cursor", "limit"];
 
@@ -38,7 +43,21 @@ pub async fn list(
         cursor: params.number("cursor")?,
         limit: params.limit()?,
     };
+    let asked = Asked {
+        code: filter.code.clone(),
+        parties: filter.party.iter().chain(&filter.visible_to).cloned().collect(),
+    };
+    // They have no history: as of now, on the first page, is all that can be asked of them.
+    let whole = filter.since.is_none()
+        && filter.cursor.is_none()
+        && filter.state.is_none_or(|state| state == FindingState::Open);
     let page = queries::findings(&app, filter).await?;
+    let generalisations: Vec<Value> = match whole {
+        true => app.ledger.with_register(|register| {
+            hindered(register, &asked).iter().map(|h| generalisation(h, lang)).collect()
+        }),
+        false => Vec::new(),
+    };
     let items: Vec<Value> = page
         .items
         .iter()
@@ -65,5 +84,28 @@ pub async fn list(
             })
         })
         .collect();
-    Ok(Json(json!({"items": items, "next": page.next.map(|n| n.to_string())})))
+    Ok(Json(json!({
+        "items": items,
+        "next": page.next.map(|n| n.to_string()),
+        "generalisations": generalisations,
+    })))
+}
+
+fn generalisation(hindered: &Hindered, lang: Lang) -> Value {
+    let findings: Vec<Value> = hindered
+        .findings
+        .iter()
+        .map(|finding| {
+            let mut told = json!(finding);
+            told["reason"] = json!(queries::reason(finding.code.as_str(), &CURRENT, lang));
+            told
+        })
+        .collect();
+    json!({
+        "about": {"type": hindered.kind, "id": hindered.id},
+        "processing": hindered.processing,
+        "controller": hindered.controller,
+        "decided": hindered.decided,
+        "findings": findings,
+    })
 }

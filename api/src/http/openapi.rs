@@ -312,6 +312,9 @@ fn schemas() -> Value {
             json!({"items": many(items), "next": {"type": ["string", "null"]}}),
         )
     };
+    // Beside the findings on accesses, what stands in the way of generalisations.
+    let mut findings = page(reference("StandingFinding"));
+    findings["properties"]["generalisations"] = many(reference("HinderedGeneralisation"));
     json!({
         "Text": text(),
         "Object": {"type": "object"},
@@ -395,7 +398,17 @@ fn schemas() -> Value {
             "recipient": text(),
             "discloser": {"type": ["string", "null"]},
         })),
-        "Findings": page(reference("StandingFinding")),
+        "Findings": findings,
+        "HinderedGeneralisation": object(&["about", "processing", "findings"], json!({
+            "about": {"type": "object"},
+            "processing": text(),
+            "controller": {"type": ["string", "null"]},
+            "decided": {
+                "type": ["object", "null"],
+                "description": "days on which it was decided; null: only considered",
+            },
+            "findings": many(reference("Finding")),
+        })),
         "Decision": object(&["id", "position", "processing", "outcome", "outcomes", "endings"], json!({
             "id": text(),
             "position": position(),

@@ -119,6 +119,21 @@ impl Problem {
         )
     }
 
+    /// Two bounds of a stretch of time, the first of which is after the last.
+    pub fn bounds(first: &str, last: &str) -> Self {
+        let fr = format!("doit précéder ou égaler « {last} » : échanger les deux ?");
+        let en = format!("it must be before `{last}` or the same: exchange the two?");
+        let at = |name: &str| FieldError {
+            pointer: format!("/{name}"),
+            code: C::Malformed,
+            detail: Words::new(
+                format!("« {first} » est après « {last} »"),
+                format!("`{first}` is after `{last}`"),
+            ),
+        };
+        Self { errors: vec![at(first), at(last)], ..Self::parameter(first, &fr, &en) }
+    }
+
     pub fn too_many_requests(retry_after_s: u32) -> Self {
         Self {
             retry_after_s: Some(retry_after_s),
@@ -127,6 +142,19 @@ impl Problem {
                 "too-many-requests",
                 "trop de demandes en une minute ; attendre un peu",
                 "too many requests within a minute; wait a little",
+            )
+        }
+    }
+
+    /// Lists do not hold yet what is recorded: an answer would leave something out.
+    pub fn late() -> Self {
+        Self {
+            retry_after_s: Some(RETRY_AFTER_S),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "les listes n’ont pas encore rejoint le registre : une réponse serait incomplète ; réessayer dans un instant",
+                "the lists have not caught up with the ledger: an answer would leave something out; try again in a moment",
             )
         }
     }
@@ -143,7 +171,7 @@ impl Problem {
     /// The document, without its status.
     pub fn document(&self, lang: Lang) -> serde_json::Value {
         let (title, _) = problem_words(lang, self.code);
-        let say = |words: &Words| lang.of(words).to_owned();
+        let say = |words: &Words| lang.of(words).into_owned();
         let mut document = serde_json::json!({
             "type": format!("/problems/{}", self.code),
             "title": title,

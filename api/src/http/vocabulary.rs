@@ -8,8 +8,8 @@ use greffe_domain::schema;
 use greffe_domain::vocabulary::CODELISTS;
 use serde_json::{Value, json};
 
-use super::Params;
 use super::problem::Problem;
+use super::{Language, Params};
 
 fn all_regimes() -> Vec<Value> {
     let row = |r: &RegimeRow| json!({"code": r.code, "from": r.from, "source": r.source, "verified": r.verified});
@@ -42,7 +42,8 @@ fn delays() -> Value {
     })
 }
 
-pub async fn all() -> Json<Value> {
+pub async fn all(params: Params) -> Result<Json<Value>, Problem> {
+    params.only(&[])?;
     let rules: Vec<Value> = CURRENT
         .rules()
         .map(|r| {
@@ -64,7 +65,7 @@ pub async fn all() -> Json<Value> {
             })
         })
         .collect();
-    Json(json!({
+    Ok(Json(json!({
         "dpv_version": CODELISTS.dpv_version,
         "prefixes": CODELISTS.prefixes,
         "lists": CODELISTS.lists,
@@ -75,13 +76,28 @@ pub async fn all() -> Json<Value> {
         "regimes": all_regimes(),
         "delays": delays(),
         "filings": schema::describe(),
-    }))
+    })))
 }
 
-pub async fn regimes(params: Params) -> Result<Json<Value>, Problem> {
+pub async fn regimes(Language(lang): Language, params: Params) -> Result<Json<Value>, Problem> {
     params.only(&["at"])?;
-    Ok(Json(match params.date("at")? {
-        None => json!({"items": all_regimes(), "next": null}),
-        Some(day) => json!({"at": day, "regime": Regime::on(day).as_str()}),
-    }))
+    let Some(day) = params.date("at")? else {
+        return Ok(Json(json!({"items": all_regimes(), "next": null})));
+    };
+    let regime = Regime::on(day);
+    let mut answer = json!({
+        "at": day, "regime": regime.as_str(), "from": regime.from(),
+        "source": REGIMES[regime as usize].source,
+    });
+    if day < regime.from() {
+        answer["note"] = lang
+            .pick(
+                "Aucune loi du registre n’était en vigueur ce jour : ce qui précède la première \
+                 est jugé selon elle.",
+                "No law of the register was in force on that day: what came before the first is \
+                 judged by it.",
+            )
+            .into();
+    }
+    Ok(Json(answer))
 }

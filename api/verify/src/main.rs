@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Write, stderr, stdout};
 use std::process::ExitCode;
 
 use greffe_verify::{Failure, Trust, verify};
@@ -19,14 +19,15 @@ fn main() -> ExitCode {
     if let [only] = arguments.as_slice()
         && (only == "-h" || only == "--help")
     {
-        println!(
+        let _ = writeln!(
+            stdout(),
             "{USAGE}\nChecks an exported ledger. Exit status: 0 sound, 1 broken, 2 cannot judge."
         );
         return ExitCode::from(SOUND);
     }
     let (code, happened, to_try) = match run(&arguments) {
         Ok(report) => {
-            println!("{report}");
+            let _ = writeln!(stdout(), "{report}");
             return ExitCode::from(SOUND);
         }
         Err(failure @ Failure::Broken { .. }) => (
@@ -41,7 +42,8 @@ fn main() -> ExitCode {
             "set TMPDIR to a directory with room: a million entries need about 64 MB there",
         ),
     };
-    eprintln!("{happened}\n{to_try}");
+    // The exit status says it too, whoever reads these or not.
+    let _ = writeln!(stderr(), "{happened}\n{to_try}");
     ExitCode::from(code)
 }
 

@@ -15,8 +15,8 @@ pub static RULES: &[Rule] = &[
         severity: Major,
         regimes: ALL,
         source: "Code du travail art. L.1222-4 ; loi 78-17 (2004) art. 32 ; RGPD art. 13-14",
-        reason_fr: "L’information préalable des personnes n’est pas établie, ou son absence l’est.",
-        reason_en: "Prior information of the persons is not shown, or its absence is.",
+        reason_fr: "Les personnes n’ont pas été informées au préalable, ou rien d’inscrit ne montre qu’elles l’ont été.",
+        reason_en: "The persons were not informed beforehand, or nothing recorded shows that they were.",
         judge: subjects_not_informed,
     },
     Rule {

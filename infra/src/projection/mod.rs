@@ -49,7 +49,7 @@ pub const PROJECTIONS_FILE: &str = "projections.db";
 
 const MIGRATION: &str = include_str!("../../migrations/projection/0001_projection.sql");
 /// Number of the schema, the file's `user_version`. Any other one is dropped.
-const SCHEMA: i64 = 3;
+const SCHEMA: i64 = 4;
 
 /// Entries of one transaction: references are random, and the more of them one transaction
 /// holds, the less often each page of their index is written.
@@ -117,18 +117,33 @@ impl Projections {
     /// ([`Projections::wait_for`]), soon otherwise. A failure is tried again; meanwhile the
     /// lag grows, which is what to watch.
     pub async fn run(self: Arc<Self>, ledger: Ledger) {
+        self.run_until(ledger, std::future::pending()).await;
+    }
+
+    /// The same until `stop`. When this returns nothing of it uses the ledger or the file any
+    /// more; an aborted task may still be writing.
+    pub async fn run_until(self: Arc<Self>, ledger: Ledger, stop: impl Future<Output = ()>) {
         let mut head = ledger.watch_head();
+        let mut stop = std::pin::pin!(stop);
         loop {
             head.borrow_and_update();
-            if self.catch_up(&ledger).await.is_err() {
-                tokio::time::sleep(RETRY).await;
-                continue;
+            let failed = self.catch_up(&ledger).await.is_err();
+            let again = async {
+                if failed {
+                    tokio::time::sleep(RETRY).await;
+                    return true;
+                }
+                if head.changed().await.is_err() {
+                    return false;
+                }
+                // Elapsed or told, entries are applied now.
+                let _ = tokio::time::timeout(GATHER, self.awaited.notified()).await;
+                true
+            };
+            tokio::select! {
+                () = &mut stop => return,
+                again = again => if !again { return },
             }
-            if head.changed().await.is_err() {
-                return;
-            }
-            // Elapsed or told, entries are applied now.
-            let _ = tokio::time::timeout(GATHER, self.awaited.notified()).await;
         }
     }
 

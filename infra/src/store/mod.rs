@@ -6,6 +6,7 @@
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+pub(crate) mod damage;
 #[cfg(feature = "eventstore")]
 pub mod eventstore;
 mod fault;
@@ -26,6 +27,7 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::StrDeserializer;
 
+pub use damage::{Damage, Row};
 #[cfg(feature = "eventstore")]
 pub use eventstore::KurrentStore;
 pub use fault::{Fault, FaultKind};
@@ -253,6 +255,23 @@ pub trait Store: Send + Sync {
 
     /// Whether a disclosure of this digest is kept, and where; one answer a digest.
     async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault>;
+
+    /// The first thing wrong in what this kind of store keeps for itself, beside the rows
+    /// above. Reads everything: for `fsck`.
+    async fn own_damage(&self) -> Result<Option<Damage>, Fault> {
+        Ok(None)
+    }
+}
+
+/// Of a filing's digest without an item, or an item without a digest: which column is wrong,
+/// and why. Only the leaf knows.
+///
+/// The members of a leaf are in order, and quotes are escaped in a value: these bytes are of
+/// its own members only.
+fn half_cited(leaf: &str, has_digest: bool) -> (&'static str, &'static str) {
+    let cites_none = leaf.contains("\"filing\":null,\"nonce\":");
+    let column = if has_digest == cites_none { "filing" } else { "item" };
+    (column, if cites_none { "the leaf cites no filing" } else { "the leaf cites a filing" })
 }
 
 /// A stream type by its name in a column.
@@ -350,5 +369,9 @@ impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
 
     async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault> {
         (**self).disclosure_positions(digests).await
+    }
+
+    async fn own_damage(&self) -> Result<Option<Damage>, Fault> {
+        (**self).own_damage().await
     }
 }

@@ -33,11 +33,31 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::damage::{Damage, Row as DamagedRow, UnreadableCell};
 use super::{
     AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow, Head,
-    Lead, RecordedFiling, Store, stream_type_of,
+    Lead, RecordedFiling, Store, half_cited, stream_type_of,
 };
 use crate::entropy;
+
+/// Indexes and triggers without which a filing may be recorded twice, or a row be changed.
+const MISSING_GUARD: &str = "\
+    SELECT 'index ' || n AS what, \
+           'it is missing, not valid or not unique: a filing, or an entry, may be there twice' \
+    FROM unnest(ARRAY['entries_pkey', 'entries_by_stream', 'filings_pkey', 'filings_by_key', \
+                      'disclosures_pkey']) AS n \
+    WHERE NOT EXISTS (SELECT 1 FROM pg_index i WHERE i.indexrelid = to_regclass(n) \
+                      AND i.indisunique AND i.indisvalid AND i.indpred IS NULL) \
+    UNION ALL \
+    SELECT 'trigger ' || n, 'it is missing, or disabled: what is recorded may be changed' \
+    FROM (VALUES ('entries_are_never_changed', 'entries'), \
+                 ('filings_are_never_changed', 'filings'), \
+                 ('disclosures_are_never_changed', 'disclosures'), \
+                 ('origin_is_never_changed', 'ledger'), ('lease_is_never_removed', 'lease'), \
+                 ('epoch_never_goes_back', 'lease')) AS guards (n, on_table) \
+    WHERE NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgname = n \
+                      AND t.tgrelid = to_regclass(on_table) AND t.tgenabled IN ('O', 'A')) \
+    LIMIT 1";
 
 /// Schema steps; the number of those applied is in `schema_steps`.
 const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_ledger.sql")];
@@ -51,6 +71,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// Connections for reading.
 const READERS: usize = 8;
 /// Longest that the server works on an append, and on any read.
+/// How long the database works on an append before it gives up; a URL or a role may ask for
+/// less.
 const APPEND_LIMIT: Duration = Duration::from_secs(30);
 const READ_LIMIT: Duration = Duration::from_secs(60);
 /// Beyond the server's own limit the network has lost the answer.
@@ -250,9 +272,12 @@ impl PostgresStore {
             let failed = |e| self.servers.fault(e, "prepare to append");
             client
                 .batch_execute(&format!(
-                    "SET statement_timeout = {}; SET lock_timeout = {}",
-                    APPEND_LIMIT.as_millis(),
+                    "SET lock_timeout = {}; \
+                     SELECT set_config(name, CASE WHEN setting::bigint BETWEEN 1 AND {limit} \
+                                             THEN setting ELSE '{limit}' END, false) \
+                     FROM pg_settings WHERE name = 'statement_timeout'",
                     (APPEND_LIMIT / 2).as_millis(),
+                    limit = APPEND_LIMIT.as_millis(),
                 ))
                 .await
                 .map_err(failed)?;
@@ -572,6 +597,20 @@ impl Store for PostgresStore {
         }
         Ok(answers)
     }
+
+    async fn own_damage(&self) -> Result<Option<Damage>, Fault> {
+        let found = self
+            .read("look for what guards the ledger", MISSING_GUARD, &[], |row| {
+                Ok((row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?))
+            })
+            .await?;
+        Ok(found.into_iter().next().map(|(row, reason)| Damage {
+            table: "pg_catalog",
+            row: DamagedRow::Named(row),
+            column: "(row)",
+            reason,
+        }))
+    }
 }
 
 /// A batch by columns, as the database takes it: one array a column.
@@ -731,7 +770,8 @@ impl Servers {
             READ_LIMIT.as_millis()
         );
         let options = match config.get_options() {
-            Some(given) => format!("{given} {own}"),
+            // The last one counts: a shorter time that the URL asks for.
+            Some(given) => format!("{own} {given}"),
             None => own,
         };
         config.options(options);
@@ -1015,20 +1055,28 @@ fn head_row(row: &Row) -> Result<Head, Unreadable> {
 }
 
 fn entry_row(row: &Row) -> Result<EntryRow, Unreadable> {
-    let stream_type: &str = row.try_get(1)?;
-    let event_type: &str = row.try_get(4)?;
-    let unknown = |what: &str, name: &str| format!("{what} `{name}` is not known");
-    let filing = match row.try_get::<_, Option<&[u8]>>(6)? {
-        None => None,
-        Some(_) => {
-            let item: i32 = row.try_get(7)?;
-            Some(FilingRef { digest: hash32(row, 6)?, item: unsigned_32(item) })
+    let position: i64 = row.try_get(0)?;
+    // The other columns cannot hold what is not of their kind: the table checks them.
+    let bad = |column: &'static str, cause: String| -> Unreadable {
+        UnreadableCell { table: "entries", position, column, cause }.into()
+    };
+    let (stream_type, event_type): (&str, &str) = (row.try_get(1)?, row.try_get(4)?);
+    let leaf: &str = row.try_get(11)?;
+    let filing = match (row.try_get::<_, Option<&[u8]>>(6)?, row.try_get::<_, Option<i32>>(7)?) {
+        (None, None) => None,
+        (Some(digest), Some(item)) => {
+            let digest = digest.try_into().map_err(|_| bad("filing", "not 32 bytes".to_owned()))?;
+            Some(FilingRef { digest: Hash32(digest), item: unsigned_32(item) })
+        }
+        (filing, _) => {
+            let (column, cause) = half_cited(leaf, filing.is_some());
+            return Err(bad(column, cause.to_owned()));
         }
     };
     Ok(EntryRow {
-        position: Position(unsigned(row.try_get(0)?)),
+        position: Position(unsigned(position)),
         sealed: SealedEntry {
-            leaf: row.try_get::<_, &str>(11)?.as_bytes().to_vec(),
+            leaf: leaf.as_bytes().to_vec(),
             link: hash32(row, 9)?,
             signature: row.try_get::<_, &[u8]>(10)?.try_into()?,
             kid: row.try_get(8)?,
@@ -1036,11 +1084,12 @@ fn entry_row(row: &Row) -> Result<EntryRow, Unreadable> {
         filing,
         stream: StreamRef {
             id: row.try_get(2)?,
-            kind: stream_type_of(stream_type).ok_or_else(|| unknown("stream type", stream_type))?,
+            kind: stream_type_of(stream_type)
+                .ok_or_else(|| bad("stream_type", format!("`{stream_type}` is not known")))?,
             version: unsigned(row.try_get(3)?),
         },
         event_type: EventType::parse(event_type)
-            .ok_or_else(|| unknown("event type", event_type))?,
+            .ok_or_else(|| bad("event_type", format!("`{event_type}` is not known")))?,
         time: Timestamp::from_micros(row.try_get(5)?),
     })
 }
@@ -1068,9 +1117,10 @@ fn hash32(row: &Row, column: usize) -> Result<Hash32, Unreadable> {
     Ok(Hash32(row.try_get::<_, &[u8]>(column)?.try_into()?))
 }
 
-/// Positions and versions stay far below 2^63.
+/// Positions and versions stay far below 2^63. One beyond comes from somebody who asks for
+/// it: nothing is found there.
 fn int(value: u64) -> i64 {
-    i64::try_from(value).expect("positions and versions are below 2^63")
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 fn int_32(value: u32) -> i32 {

@@ -11,6 +11,8 @@
 //! find and replay them. So after a commit of unknown outcome the writer first commits a
 //! small row of its own, which overwrites such frames: only then is the head what it says.
 
+mod own;
+
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -27,10 +29,11 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, ToSql, params};
 use tokio::sync::oneshot;
 
+use super::damage::UnreadableCell;
 use super::late_index::{self, LateIndex};
 use super::{
-    AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow, Head,
-    Lead, RecordedFiling, Store, stream_type_of,
+    AppendError, Batch, Damage, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow,
+    Head, Lead, RecordedFiling, Store, half_cited, stream_type_of,
 };
 
 /// The ledger's file in its data directory.
@@ -158,7 +161,7 @@ impl SqliteStore {
         let origin = read_origin(&connection).map_err(fault)?.ok_or_else(|| {
             Fault::new(FaultKind::Missing, "open the ledger", path.display().to_string())
         })?;
-        let keys = Keys::load(&connection).map_err(fault)?;
+        let keys = Keys::load_to_read(&connection).map_err(fault)?;
         let shared = Shared { still, ..Shared::new(path, origin, keys) };
         Ok(Self { shared: Arc::new(shared), writer: None })
     }
@@ -525,6 +528,10 @@ impl Store for SqliteStore {
         })
         .await
     }
+
+    async fn own_damage(&self) -> Result<Option<Damage>, Fault> {
+        self.read("check the ledger's own tables", |c, _| own::damage(c)).await
+    }
 }
 
 impl Shared {
@@ -595,13 +602,43 @@ impl Shared {
 
 impl Keys {
     /// Reads back the keys that may not be in the tables.
+    ///
+    /// Errors: `late_indexes` says what cannot be. Believing it would lose keys, and with
+    /// them the refusal of a filing that was used before.
     fn load(connection: &Connection) -> rusqlite::Result<Self> {
-        let below: HashMap<String, i64> = connection
-            .prepare("SELECT name, complete_below FROM late_indexes")?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<_>>()?;
+        let size = read_head(connection)?.size;
+        let below = complete_below(connection)?;
+        for (name, below) in &below {
+            if !(0..=int(size.0)).contains(below) {
+                let cause = format!(
+                    "late_indexes, name = {name}, complete_below: it is {below}, and the ledger \
+                     has {size} entries"
+                );
+                return Err(rusqlite::Error::FromSqlConversionFailure(
+                    1,
+                    rusqlite::types::Type::Integer,
+                    cause.into(),
+                ));
+            }
+        }
+        Self::load_above(connection, size, &below)
+    }
+
+    /// The same for reading only, where every key can be read back instead.
+    fn load_to_read(connection: &Connection) -> rusqlite::Result<Self> {
+        let size = read_head(connection)?.size;
+        let mut below = complete_below(connection)?;
+        below.retain(|_, below| (0..=int(size.0)).contains(below));
+        Self::load_above(connection, size, &below)
+    }
+
+    fn load_above(
+        connection: &Connection,
+        size: TreeSize,
+        below: &HashMap<String, i64>,
+    ) -> rusqlite::Result<Self> {
+        let size = int(size.0);
         let below = |name: &str| below.get(name).copied().unwrap_or(0);
-        let size = int(read_head(connection)?.size.0);
 
         let from = below("filing_keys");
         let filings = connection
@@ -625,12 +662,38 @@ impl Keys {
     }
 }
 
+/// What `late_indexes` holds.
+fn complete_below(connection: &Connection) -> rusqlite::Result<HashMap<String, i64>> {
+    connection
+        .prepare("SELECT name, complete_below FROM late_indexes")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
 /// The key under which a filing is found by author and jti. An `iss` is a slug: the line
 /// break cannot stand in it.
 fn filing_key(iss: &str, jti: &str, first_position: u64) -> late_index::Key {
     let mut hasher = blake3::Hasher::new();
     hasher.update(iss.as_bytes()).update(b"\n").update(jti.as_bytes());
     late_index::key(hasher.finalize().as_bytes(), first_position)
+}
+
+/// The keys of all rows, by the table that they go into.
+#[cfg(test)]
+pub(crate) fn keys_of_rows(
+    c: &Connection,
+) -> rusqlite::Result<[(&'static str, Vec<late_index::Key>); 2]> {
+    let filings = c
+        .prepare("SELECT first_position, iss, jti FROM filings")?
+        .query_map([], |row| {
+            Ok(filing_key(text(row, 1)?, text(row, 2)?, unsigned(row.get(0)?, 0)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let disclosures = c
+        .prepare("SELECT position, digest FROM disclosures")?
+        .query_map([], |row| Ok(late_index::key(&hash32(row, 1)?.0, unsigned(row.get(0)?, 0)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok([("filing_keys", filings), ("disclosure_keys", disclosures)])
 }
 
 /// Entries of some types by position. The planner would rather search the streams and sort,
@@ -1052,16 +1115,28 @@ fn read_head(connection: &Connection) -> rusqlite::Result<Head> {
 }
 
 fn entry_row(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
+    read_entry(row).map_err(|e| in_cell(e, row, "entries", ENTRY_COLUMNS))
+}
+
+fn read_entry(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
     let stream_type = text(row, 1)?;
     let event_type = text(row, 4)?;
-    let filing = match row.get_ref(6)? {
-        ValueRef::Null => None,
-        _ => Some(FilingRef { digest: hash32(row, 6)?, item: row.get(7)? }),
+    let leaf = text(row, 11)?;
+    let filing = match (row.get_ref(6)?, row.get_ref(7)?) {
+        (ValueRef::Null, ValueRef::Null) => None,
+        (ValueRef::Blob(_), ValueRef::Integer(_)) => {
+            Some(FilingRef { digest: hash32(row, 6)?, item: row.get(7)? })
+        }
+        (filing, _) => {
+            let (column, cause) = half_cited(leaf, filing != ValueRef::Null);
+            let column = if column == "filing" { 6 } else { 7 };
+            return Err(damaged(column, cause.to_owned()));
+        }
     };
     Ok(EntryRow {
         position: Position(unsigned(row.get(0)?, 0)?),
         sealed: SealedEntry {
-            leaf: text(row, 11)?.as_bytes().to_vec(),
+            leaf: leaf.as_bytes().to_vec(),
             link: hash32(row, 9)?,
             signature: row.get(10)?,
             kid: row.get(8)?,
@@ -1070,32 +1145,60 @@ fn entry_row(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
         stream: StreamRef {
             id: row.get(2)?,
             kind: stream_type_of(stream_type)
-                .ok_or_else(|| damaged(1, format!("stream type `{stream_type}`")))?,
+                .ok_or_else(|| damaged(1, format!("stream type `{stream_type}` is not known")))?,
             version: unsigned(row.get(3)?, 3)?,
         },
         event_type: EventType::parse(event_type)
-            .ok_or_else(|| damaged(4, format!("event type `{event_type}`")))?,
+            .ok_or_else(|| damaged(4, format!("event type `{event_type}` is not known")))?,
         time: Timestamp::from_micros(row.get(5)?),
     })
 }
 
 fn filing_row(row: &Row<'_>) -> rusqlite::Result<FilingRow> {
-    Ok(FilingRow {
-        first_position: Position(unsigned(row.get(0)?, 0)?),
-        items: row.get(1)?,
-        digest: hash32(row, 2)?,
-        iss: row.get(3)?,
-        jti: row.get(4)?,
-        jwt: row.get(5)?,
-    })
+    let read = || {
+        Ok(FilingRow {
+            first_position: Position(unsigned(row.get(0)?, 0)?),
+            items: row.get(1)?,
+            digest: hash32(row, 2)?,
+            iss: row.get(3)?,
+            jti: row.get(4)?,
+            jwt: row.get(5)?,
+        })
+    };
+    read().map_err(|e| in_cell(e, row, "filings", FILING_COLUMNS))
 }
 
 fn disclosure_row(row: &Row<'_>) -> rusqlite::Result<DisclosureRow> {
-    Ok(DisclosureRow {
-        position: Position(unsigned(row.get(0)?, 0)?),
-        digest: hash32(row, 1)?,
-        encoded: row.get(2)?,
-    })
+    let read = || {
+        Ok(DisclosureRow {
+            position: Position(unsigned(row.get(0)?, 0)?),
+            digest: hash32(row, 1)?,
+            encoded: row.get(2)?,
+        })
+    };
+    read().map_err(|e| in_cell(e, row, "disclosures", DISCLOSURE_COLUMNS))
+}
+
+/// Names the cell that a row could not be read for. `columns`: those of the statement, the
+/// first of them the row's position.
+fn in_cell(
+    error: rusqlite::Error,
+    row: &Row<'_>,
+    table: &'static str,
+    columns: &'static str,
+) -> rusqlite::Error {
+    use rusqlite::Error as E;
+    let (index, cause) = match &error {
+        E::FromSqlConversionFailure(index, _, cause) => (*index, cause.to_string()),
+        E::IntegralValueOutOfRange(index, value) => (*index, format!("{value} is out of range")),
+        E::InvalidColumnType(index, ..) => (*index, "it holds another type of value".to_owned()),
+        _ => return error,
+    };
+    let (Some(column), Ok(position)) = (columns.split(", ").nth(index), row.get(0)) else {
+        return error;
+    };
+    let cell = UnreadableCell { table, position, column, cause };
+    E::FromSqlConversionFailure(index, rusqlite::types::Type::Null, Box::new(cell))
 }
 
 fn hash32(row: &Row<'_>, column: usize) -> rusqlite::Result<Hash32> {
@@ -1103,20 +1206,22 @@ fn hash32(row: &Row<'_>, column: usize) -> rusqlite::Result<Hash32> {
 }
 
 fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a str> {
-    Ok(row.get_ref(column)?.as_str()?)
+    row.get_ref(column)?.as_str().map_err(|e| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, e.into())
+    })
 }
 
-/// Positions and versions stay far below 2^63.
+/// Positions and versions stay far below 2^63. One beyond comes from somebody who asks for
+/// it: nothing is found there.
 fn int(value: u64) -> i64 {
-    i64::try_from(value).expect("positions and versions are below 2^63")
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 fn unsigned(value: i64, column: usize) -> rusqlite::Result<u64> {
     u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
 }
 
-fn damaged(column: usize, what: String) -> rusqlite::Error {
-    let cause = format!("{what} is not known");
+fn damaged(column: usize, cause: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, cause.into())
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use greffe_domain::seal::Position;
 use greffe_infra::store::contract::{self, Sample};
-use greffe_infra::store::{AppendError, Fault, FaultKind, Lead, PostgresStore, Store};
+use greffe_infra::store::{AppendError, Fault, FaultKind, Lead, PostgresStore, Row, Store};
 use greffe_infra::testing;
 use greffe_infra::testing::cluster::Cluster;
 use postgres_es::PostgresEventRepository;
@@ -118,6 +119,48 @@ async fn postgres_es_loads_every_aggregate_of_a_ledger_as_we_do() {
     let pool = sqlx::PgPool::connect_with(options).await.expect("a pool");
     loads_as_we_do(&PostgresEventRepository::new(pool), &*store).await;
     sound(&*store).await;
+}
+
+/// What the embedded store's tables of keys do, a unique index does here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_or_a_trigger_that_no_longer_guards_the_ledger_is_named() {
+    let cluster = Cluster::start(&[]);
+    let (store, url, _) = with_batches(&cluster, "ledger").await;
+    assert_eq!(store.own_damage().await.expect("an answer"), None);
+    let owner = aside(&url).await;
+    for (undo, redo, row) in [
+        (
+            "DROP INDEX filings_by_key; CREATE INDEX filings_by_key ON filings (iss, jti)",
+            "DROP INDEX filings_by_key; CREATE UNIQUE INDEX filings_by_key ON filings (iss, jti)",
+            "index filings_by_key",
+        ),
+        (
+            "ALTER TABLE entries DISABLE TRIGGER entries_are_never_changed",
+            "ALTER TABLE entries ENABLE TRIGGER entries_are_never_changed",
+            "trigger entries_are_never_changed",
+        ),
+    ] {
+        owner.batch_execute(undo).await.expect(undo);
+        let damage = store.own_damage().await.expect("an answer").expect("damage");
+        assert_eq!(damage.row, Row::Named(row.to_owned()));
+        owner.batch_execute(redo).await.expect(redo);
+        assert_eq!(store.own_damage().await.expect("an answer"), None);
+    }
+    // What no column type forbids is named by its cell.
+    owner
+        .batch_execute(
+            "ALTER TABLE entries DISABLE TRIGGER USER; \
+             UPDATE entries SET event_type = 'Nothing' WHERE position = 7; \
+             UPDATE entries SET item = NULL WHERE position = 9",
+        )
+        .await
+        .expect("an edit");
+    for (position, column) in [(7, "event_type"), (9, "item")] {
+        let fault = store.entry(Position(position)).await.expect_err("unreadable");
+        let cause = std::error::Error::source(&fault).expect("a cause").to_string();
+        let cell = format!("table entries, position {position}, column {column}");
+        assert!(cause.starts_with(&cell), "{cause}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -290,6 +333,30 @@ async fn what_the_server_refuses_is_known_not_to_be_applied_and_said() {
     let (answer, ()) = tokio::join!(waiting, cancelled);
     let late = not_applied(answer);
     assert!(late.retry_is_safe());
+    holder.batch_execute("ROLLBACK").await.expect("unlocked");
+    append(&store, &mut sample).await;
+    contract::compare(&store, &sample).await;
+}
+
+/// The database itself gives up, at the time that the URL asks for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_database_gives_up_for_want_of_time_is_not_applied_and_said() {
+    let cluster = Cluster::start(&[]);
+    let (store, url, mut sample) = with_batches(&cluster, "ledger").await;
+    drop(store);
+    let hurried = format!("{url}&options=-c%20statement_timeout%3D700");
+    let store = PostgresStore::open_to_write(&hurried).await.expect("a store");
+    append(&store, &mut sample).await;
+    let holder = aside(&url).await;
+    holder.batch_execute("BEGIN; LOCK TABLE disclosures, filings").await.expect("locked");
+    let late = not_applied(store.append(sample.batch(1, 1)).await);
+    let unread = store.filing(Position(0)).await.expect_err("it waits for the table");
+    for fault in [late, unread] {
+        assert_eq!(fault.kind(), FaultKind::Unavailable);
+        assert!(fault.retry_is_safe());
+        let cause = std::error::Error::source(&fault).expect("a cause").to_string();
+        assert!(cause.contains("statement timeout"), "{cause}");
+    }
     holder.batch_execute("ROLLBACK").await.expect("unlocked");
     append(&store, &mut sample).await;
     contract::compare(&store, &sample).await;

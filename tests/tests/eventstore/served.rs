@@ -10,7 +10,7 @@ use greffe_infra::store::{KurrentStore, MemoryStore, PostgresStore, SqliteStore,
 use greffe_infra::testing::cluster::Cluster;
 use greffe_infra::testing::{self, access_body, sign as sign_there};
 use greffe_tests::eventstore::Node;
-use greffe_tests::server::{Server, create_ledger, greffe, program, submit};
+use greffe_tests::server::{Server, create_ledger, greffe, has_event_store, program, submit};
 use greffe_tests::signing::{access, declaration, sign};
 use serde_json::json;
 
@@ -122,6 +122,7 @@ fn moved_and_served(node: &Node, data: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_is_served_from_an_event_store_killed_started_again_and_verified() {
+    has_event_store();
     let node = Arc::new(Node::start().await);
     let data = tempfile::tempdir().expect("a directory");
     create_ledger(data.path(), &[("caisse", &["controller"]), ("cnil", &["regulator"])]).await;

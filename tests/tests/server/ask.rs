@@ -53,14 +53,24 @@ fn each_question_is_answered_as_text_and_as_json_at_a_day_and_as_known_then() {
     };
     assert_eq!(visits("2017-10-31"), Some(0));
     assert_eq!(visits("2017-11-01"), Some(5));
-    // A service that is not there, a thing that is not there: two lines, and 2 or 1.
-    for (args, code) in [
-        (&["ask", "processing", "nowhere", "--data", data][..], 1),
-        (&["ask", "processing", "--url", "http://127.0.0.1:1"], 2),
+    // A service that is not there, a thing that is not there, a question that is none, an
+    // asker who may not: there is no answer, not even "no".
+    for (args, advice) in [
+        (&["ask", "processing", "nowhere", "--data", data][..], "check the position"),
+        (&["ask", "processing", "nowhere?at all/#", "--data", data], "check the position"),
+        (&["ask", "accesses", "9999", "--data", data], "check the position"),
+        (&["ask", "accesses", "--verdict", "NOPE", "--data", data], "correct the question"),
+        (
+            &["ask", "accesses", "--from", "2020-01-02", "--to", "2020-01-01", "--data", data],
+            "correct the question",
+        ),
+        (&["ask", "audit", "--token", "stale", "--data", data], "check the key"),
+        (&["ask", "processing", "--url", "http://127.0.0.1:1"], "greffe serve"),
     ] {
         let output = greffe(args);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {error}");
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
         assert_eq!(error.trim_end().lines().count(), 2, "{args:?}: {error}");
+        assert!(error.contains(advice) && !error.contains("nothing was recorded"), "{error}");
     }
 }

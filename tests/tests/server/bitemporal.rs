@@ -294,3 +294,45 @@ async fn a_decision_of_the_day_of_the_access_leaves_it_undetermined() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_the_way_of_a_generalisation_is_answered_until_it_is_met() {
+    plays(|affair| {
+        let about = json!({"type": "processing", "id": "suivi"});
+        let unmet = "/v1/findings?code=GENERALISATION-CONDITION-UNMET";
+        assert_eq!(affair.get(unmet)["generalisations"], json!([]), "nobody speaks of it");
+        let set = affair.file(
+            "cnil",
+            "condition.set",
+            "2021-01-01",
+            json!({"about": about, "condition": "scientific-validation"}),
+        );
+        let answer = affair.get(unmet);
+        let asked = &answer["generalisations"][0];
+        assert_eq!(answer["items"], json!([]), "it is found on no access");
+        assert_eq!(asked["about"], about);
+        assert_eq!(asked["controller"], "caisse");
+        assert_eq!(asked["findings"][0]["positions"], json!([set]));
+        assert_eq!(asked["findings"][0]["evidence"], "NOT-EVIDENCED");
+        // The controller's own, and nobody else's.
+        for (party, listed) in [("caisse", 1), ("employeur", 0)] {
+            let answer = affair.get(&format!("{unmet}&party={party}"));
+            let found = answer["generalisations"].as_array().map(Vec::len);
+            assert_eq!(found, Some(listed), "{party}");
+        }
+        affair.file(
+            "caisse",
+            "condition.meet",
+            "2022-01-01",
+            json!({"about": about, "condition": "scientific-validation"}),
+        );
+        // Decided the year before it was met.
+        affair.file("caisse", "generalise.decide", "2021-06-01", json!({"about": about}));
+        let asked = affair.get(unmet)["generalisations"][0].clone();
+        assert_eq!(asked["decided"], json!({"earliest": "2021-06-01", "latest": "2021-06-01"}));
+        assert_eq!(asked["findings"][0]["positions"], json!([set]));
+        affair.file("caisse", "generalise.decide", "2023-01-01", json!({"about": about}));
+        assert_eq!(affair.get(unmet)["generalisations"], json!([]), "met before it was decided");
+    })
+    .await;
+}

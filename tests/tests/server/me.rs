@@ -249,6 +249,11 @@ fn figures_about_a_workplace_are_told_without_figures_and_only_to_whoever_names_
     }
     let late = citizen.json("/v1/me/accesses?site=grenoble&from=2030-01-01");
     assert_eq!(late["items"].as_array().map(Vec::len), Some(0), "outside the period");
+    for path in ["/v1/me/accesses", "/me"] {
+        let turned = citizen.get(&format!("{path}?site=grenoble&from=2018-12-31&to=2017-01-01"));
+        assert_eq!(turned.status, 400, "{}", turned.text);
+        assert!(turned.text.contains("from") && turned.text.contains("to"), "{}", turned.text);
+    }
     let page = citizen.get("/me?site=grenoble&from=2017-01-01&to=2018-12-31");
     assert!(page.text.contains(&format!("/me/accesses/{of_group}?site=grenoble")), "{}", page.text);
     let nowhere = citizen.get("/me?site=nowhere");
@@ -341,6 +346,31 @@ fn a_contestation_lands_once_concealed_and_the_page_says_so() {
     assert_eq!(exported.status.code(), Some(0), "{}", String::from_utf8_lossy(&exported.stderr));
     let (code, out) = verify(&export, &demo.data);
     assert_eq!(code, Some(0), "{out}");
+}
+
+#[test]
+fn whoever_asks_who_saw_their_data_is_told_to_ask_again_rather_than_given_a_late_list() {
+    let demo = Demo::start();
+    let own = access(&demo, &format!("subject={CITIZEN}"));
+    let path = format!("/me/accesses/{own}");
+    let citizen = Browser::open(&demo.url);
+    citizen.sign_in("citizen");
+    let csrf = citizen.get(&path).field("csrf");
+    // Somebody holds the file of the lists: what is recorded does not get into them.
+    let lists = rusqlite::Connection::open(demo.data.join("projections.db")).expect("the lists");
+    lists.execute_batch("BEGIN IMMEDIATE").expect("a lock");
+    let form = [("csrf", csrf.as_str()), ("reason", "not-informed")];
+    assert_eq!(citizen.post(&format!("{path}/contest"), &form).status, 303);
+    for asked in ["/me", path.as_str(), "/v1/me/accesses"] {
+        let late = citizen.get(asked);
+        assert_eq!(late.status, 503, "{asked}: {}", late.text);
+        assert!(!late.text.contains("Aucun accès"), "{asked}: {}", late.text);
+    }
+    lists.execute_batch("ROLLBACK").expect("the lock is given up");
+    drop(lists);
+    // It answers as soon as it can: each question waits for the lists a while.
+    let whole = std::iter::repeat_with(|| citizen.get("/me")).find(|page| page.status == 200);
+    assert!(whole.expect("it goes on").text.contains("contesté le"));
 }
 
 #[test]

@@ -15,4 +15,5 @@ mod operations;
 mod regulator;
 mod rights;
 mod stores;
+mod terminal;
 mod walk;

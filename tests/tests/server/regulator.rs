@@ -179,6 +179,7 @@ fn the_authority_reads_everything_by_pages_and_nobody_else_does() {
     assert_eq!(shown.to, "/signin?then=%2Fregulator%2Faudit%3Fq%3Da%2520b%26type%3DKeyRevoked");
     the_refusal_of_anaiss(&authority);
     the_annulled_decision(&authority);
+    generalisations_stand_beside_the_findings(&authority);
     searches_are_their_address(&authority);
     dossiers_check(&demo, &authority);
 }
@@ -191,7 +192,7 @@ fn the_refusal_of_anaiss(authority: &Reader<'_>) {
     );
     let entry = between(&page, "href=\"/regulator/entries/", "\"").to_owned();
     let page = authority.page(&format!("/regulator/entries/{entry}"), "fr");
-    holds(&page, &["PUR-STAFF-STEERING", "REFUSED", "Refus", &format!("Inscription {entry}")]);
+    holds(&page, &["PUR-STAFF-STEERING", "REFUSED", "Refus", &format!("Entrée {entry}")]);
     let page = authority.page("/regulator/parties/cnamts", "en");
     holds(&page, &["ANAISS", "/register/decisions/anaiss-2005-038", "live"]);
 }
@@ -205,7 +206,7 @@ fn the_annulled_decision(authority: &Reader<'_>) {
     let cause = between(cause, "<li id=\"e", "\"");
     let gained = between(&page, "<li class=\"gained\">", "</li>");
     holds(gained, &["BASIS-ANNULLED", "contradicted"]);
-    holds(&page, &["Annulled retroactively", "could not know"]);
+    holds(&page, &["Annulled retroactively", "could not have known"]);
     // As known the evening before the judgment nothing had changed.
     let before = format!("/regulator/accesses/{position}?known_at=2013-11-19");
     let page = authority.page(&before, "en");
@@ -219,6 +220,30 @@ fn the_annulled_decision(authority: &Reader<'_>) {
     holds(&entry, &["Decision ended", "ANNULLED-EX-TUNC"]);
 }
 
+fn generalisations_stand_beside_the_findings(authority: &Reader<'_>) {
+    let of = |page: &str| between(page, "<h2 id=\"generalisations\">", "</section>").to_owned();
+    let board = of(&authority.page("/regulator/findings", "fr"));
+    holds(
+        &board,
+        &[
+            "/register/processings/risk-index",
+            "GENERALISATION-CONDITION-UNMET",
+            "/regulator/experiments/case-management-regions",
+            "GENERALISATION-WITHOUT-EVALUATION",
+        ],
+    );
+    // Nobody speaks of generalising this one.
+    assert!(!board.contains("motifs-2017"), "{board}");
+    let board =
+        of(&authority.page("/regulator/findings?code=GENERALISATION-CONDITION-UNMET", "fr"));
+    assert!(!board.contains("case-management"), "{board}");
+    // They have no history to be asked for.
+    for history in ["state=closed", "since=2000-01-01"] {
+        let page = authority.page(&format!("/regulator/findings?{history}"), "fr");
+        assert!(!page.contains("id=\"generalisations\""), "{history}");
+    }
+}
+
 fn searches_are_their_address(authority: &Reader<'_>) {
     // A page whose search is wrong says so beside the field and keeps every value.
     for (path, field, kept) in [
@@ -229,6 +254,9 @@ fn searches_are_their_address(authority: &Reader<'_>) {
         ("/regulator/findings?since=soon&party=cnamts", "since", "cnamts"),
         ("/regulator/audit?stream=nowhere/x&q=mot", "stream", "mot"),
         ("/regulator/audit?from=32&by=cnil", "from", "cnil"),
+        ("/regulator/accesses?from=2020-01-02&to=2020-01-01&site=grenoble", "from", "grenoble"),
+        ("/regulator/accesses?from=2020-01-02&as_of=2020-01-01&site=x", "from", "x"),
+        ("/regulator/audit?from=2020-01-02&to=2020-01-01&by=cnil", "from", "cnil"),
     ] {
         for lang in ["fr", "en"] {
             let shown = authority.open(path, lang);

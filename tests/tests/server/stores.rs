@@ -2,6 +2,8 @@
 //! reader, and taken over when the writer is killed.
 
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use greffe_infra::testing::cluster::Cluster;
@@ -168,6 +170,106 @@ async fn a_writer_that_slept_through_its_lease_wakes_as_a_follower_and_appends_n
     create_ledger(data.path(), &[("caisse", &["controller"])]).await;
     let work = move || put_to_sleep_and_woken(data.path(), standby.path());
     tokio::task::spawn_blocking(work).await.expect("no step fails");
+}
+
+/// What the program has when the primary is killed under load and its synchronous replica is
+/// promoted: every receipt that was given.
+fn failed_over(data: &Path) {
+    const CLIENTS: u32 = 3;
+    let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+    let mut primary = Cluster::start(&[]);
+    let first_url = primary.database("ledger");
+    done(&["migrate", "--from", &format!("sqlite:{}", text(data)), "--to", &first_url]);
+    let replica = primary.replica(&[]);
+    primary.psql("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'");
+    primary.psql("postgres", "SELECT pg_reload_conf()");
+    let in_step = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+    for _ in 0..600 {
+        if primary.psql("postgres", in_step) == "1" {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let hosts = [&primary, &replica].map(|c| c.directory().display().to_string());
+    let url = format!("postgres:///ledger?user=greffe&host={}&host={}", hosts[0], hosts[1]);
+    let server = Server::try_start_with(&["--data", &text(data), "--store", &url]);
+    let server = server.expect("the server starts");
+    let declared = declaration("p", &["R-CPAM"]);
+    let declare = sign("caisse", "processing.declare", Some("2020"), declared, "declare");
+    let receipts = Mutex::new(submit(&server.client(), &declare).expect("declared"));
+    let (given, enough) = (AtomicUsize::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (http, receipts, given, enough) = (server.client(), &receipts, &given, &enough);
+            scope.spawn(move || {
+                for n in (client..).step_by(CLIENTS as usize) {
+                    // The same bytes until there is an answer: recorded once, however often.
+                    let answer = loop {
+                        if enough.load(Ordering::Relaxed) {
+                            return;
+                        }
+                        match submit(&http, &report(n)) {
+                            Ok(answer) => break answer,
+                            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+                        }
+                    };
+                    receipts.lock().expect("no client panics").extend(answer);
+                    given.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let until_given = |count: usize| {
+            let deadline = 2_400;
+            let came = (0..deadline).any(|_| {
+                std::thread::sleep(Duration::from_millis(25));
+                given.load(Ordering::Relaxed) >= count
+            });
+            enough.fetch_or(!came, Ordering::Relaxed);
+            assert!(came, "receipts do not come: {}", ready(&server.client()).body);
+        };
+        until_given(20);
+        primary.kill();
+        let before = given.load(Ordering::Relaxed);
+        replica.promote();
+        until_given(before + CLIENTS as usize + 8);
+        enough.store(true, Ordering::Relaxed);
+    });
+    let receipts = receipts.into_inner().expect("no client panics");
+    server.kill();
+
+    // Another server, which knows the new primary alone.
+    let url = replica.url("ledger", "greffe");
+    let server = Server::try_start_with(&["--data", &text(data), "--store", &url]);
+    let server = server.expect("the server starts");
+    until(&server.client(), |r| r["standing"] == "writes");
+    let authority = server.client_of("cnil");
+    let mut positions = Vec::new();
+    for receipt in &receipts {
+        let path = format!("/v1/entries/{}", receipt["position"]);
+        let entry = authority.get(&path).expect("an answer").accepted().expect("it is there");
+        assert_eq!((&entry["link"], &entry["leaf"]), (&receipt["link"], &receipt["leaf"]));
+        positions.push(receipt["position"].as_u64());
+    }
+    positions.sort_unstable();
+    positions.dedup();
+    assert_eq!(positions.len(), receipts.len(), "no position was given twice");
+    server.signal_terminate();
+    assert_eq!(server.wait(), Some(0));
+    done(&["fsck", "--data", &text(data), "--store", &url]);
+    let out = data.join("export.ndjson");
+    done(&["export", "--data", &text(data), "--store", &url, "--out", &text(&out)]);
+    let verified = std::process::Command::new(program("greffe-verify"))
+        .args([&out, Path::new("--trust"), &data.join("trust.json")])
+        .output()
+        .expect("the verifier runs");
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_primary_is_killed_goes_on_with_the_replica_and_keeps_every_receipt() {
+    let data = tempfile::tempdir().expect("a directory");
+    create_ledger(data.path(), &[("caisse", &["controller"]), ("cnil", &["regulator"])]).await;
+    tokio::task::spawn_blocking(move || failed_over(data.path())).await.expect("no step fails");
 }
 
 /// Kills copies of a ledger to a database part of the way, until one comes to its end.

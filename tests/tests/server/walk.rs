@@ -364,6 +364,104 @@ fn every_page_answers_each_role_as_the_table_says_and_shows_nobody_else() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What a page says: its text and the names read aloud, without code, the style, or what is
+/// marked as French on a page that is not.
+fn said(page: &str, lang: &str) -> String {
+    const SILENT: [&str; 6] = ["code", "pre", "script", "style", "textarea", "head"];
+    let mut text = String::new();
+    let mut rest = page;
+    while let Some(start) = rest.find('<') {
+        text.push_str(&rest[..start]);
+        let end = rest[start..].find('>').map_or(rest.len(), |end| start + end + 1);
+        let tag = &rest[start..end];
+        rest = &rest[end..];
+        let name: String =
+            tag[1..].chars().take_while(char::is_ascii_alphanumeric).collect::<String>();
+        let is_foreign = lang != "fr" && tag.contains("lang=\"fr\"") && name != "html";
+        if SILENT.contains(&name.as_str()) || is_foreign {
+            let close = format!("</{name}>");
+            rest = rest.split_once(close.as_str()).map_or("", |(_, after)| after);
+        } else if let Some((_, label)) = tag.split_once("aria-label=\"") {
+            text.push_str(label.split('"').next().unwrap_or_default());
+            text.push('\n');
+        }
+    }
+    text.push_str(rest);
+    [("&#39;", "'"), ("&#34;", "\""), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")]
+        .into_iter()
+        .fold(text, |text, (escaped, plain)| text.replace(escaped, plain))
+}
+
+/// Texts of the documented cases that hold a mark after a plain space: they are shown as filed.
+fn filed_texts() -> Vec<String> {
+    fn strings(value: &Value, out: &mut Vec<String>) {
+        match value {
+            Value::String(text) => out.push(text.clone()),
+            Value::Array(items) => items.iter().for_each(|item| strings(item, out)),
+            Value::Object(members) => members.values().for_each(|member| strings(member, out)),
+            _ => {}
+        }
+    }
+    let mut texts = Vec::new();
+    for file in std::fs::read_dir(path("cases")).expect("the cases") {
+        let text = std::fs::read_to_string(file.expect("the cases").path()).expect("a case");
+        for line in text.lines() {
+            strings(&serde_json::from_str(line).unwrap_or(Value::Null), &mut texts);
+        }
+    }
+    texts.retain(|text| [" :", " ;", " ?", " !", "« "].iter().any(|mark| text.contains(mark)));
+    texts
+}
+
+#[test]
+fn marks_keep_to_their_line_on_french_pages_and_to_their_word_on_english_ones() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Server::demo(directory.path());
+    let filed = filed_texts();
+    assert!(!filed.is_empty(), "a case holds such a text");
+    let listed = Reader::of(&server, "citizen").get("/me").body;
+    let own = listed.split("/me/accesses/").nth(1).expect("an access about the citizen");
+    let own: String = own.chars().take_while(char::is_ascii_digit).collect();
+    let mut wrong = BTreeSet::new();
+    let mut read = 0;
+    for role in ROLES {
+        let mut reader = Reader::of(&server, role);
+        for (_, address, _) in PAGES {
+            let address = address.replace("OWN", &own);
+            let join = if address.contains('?') { '&' } else { '?' };
+            for lang in ["fr", "en"] {
+                let answer = reader.get(&format!("{address}{join}lang={lang}"));
+                if !answer.header("content-type").starts_with("text/html") {
+                    continue;
+                }
+                read += 1;
+                let text = filed
+                    .iter()
+                    .fold(said(&answer.body, lang), |text, data| text.replace(data.as_str(), ""));
+                let marks: &[&str] = match lang {
+                    "fr" => &[" :", " ;", " ?", " !", " »", "« "],
+                    _ => &[" :", " ;", " ?", " !", "\u{a0}:", "\u{202f}", "«", "»"],
+                };
+                for mark in marks {
+                    for (at, _) in text.match_indices(mark) {
+                        let before: String = text[..at]
+                            .chars()
+                            .rev()
+                            .take(40)
+                            .collect::<Vec<_>>()
+                            .iter()
+                            .rev()
+                            .collect();
+                        wrong.insert(format!("{address} ({lang}): …{before}{mark}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(read > 100, "{read} pages were read");
+    assert!(wrong.is_empty(), "{}", wrong.into_iter().collect::<Vec<_>>().join("\n"));
+}
+
 #[test]
 fn whoever_signs_in_too_often_is_told_to_wait() {
     let directory = tempfile::tempdir().expect("a directory");

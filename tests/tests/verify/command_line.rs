@@ -67,6 +67,14 @@ fn the_exit_status_tells_sound_from_broken_from_unjudged() {
     assert_eq!((status, err.as_str()), (Some(0), ""));
     assert!(out.contains(&format!("{} entries", ledger.size())), "{out}");
 
+    // A copy that came through a system with other line ends: no signed byte is touched.
+    let crlf = export
+        .iter()
+        .flat_map(|b| if *b == b'\n' { &b"\r\n"[..] } else { std::slice::from_ref(b) });
+    let crlf: Vec<u8> = crlf.copied().collect();
+    let (status, out_of_copy, err) = run(&[&room.file("crlf.ndjson", &crlf), "--trust", &trust]);
+    assert_eq!((status, out_of_copy, err.as_str()), (Some(0), out, ""));
+
     let mut lines = Lines::of(&export);
     lines.0.remove(lines.index(Class::Entry, 42));
     let broken = room.file("broken.ndjson", &lines.bytes());

@@ -32,6 +32,9 @@ pub fn fields(frame: &Frame, names: &[&str], body: &Value) -> Vec<Field> {
 /// Members that hold a date text (EDTF).
 const DATES: &[&str] = &["start", "end", "by", "when", "until", "effective_from"];
 
+/// Members whose words have a place of their own in `locales/`, by the member's name.
+const SLUGS: &[&str] = &["condition", "milestone"];
+
 fn text(frame: &Frame, name: &str, value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
@@ -40,11 +43,12 @@ fn text(frame: &Frame, name: &str, value: &Value) -> Option<String> {
         Value::String(text) if DATES.contains(&name) => {
             Some(At::parse(text).map_or_else(|| text.clone(), |at| frame.days(&at.interval)))
         }
+        Value::String(text) if SLUGS.contains(&name) => Some(frame.slug(name, text)),
         Value::String(text) => Some(code_or_text(frame, text)),
         Value::Array(values) => {
             let texts: Vec<String> =
                 values.iter().filter_map(|value| self::text(frame, name, value)).collect();
-            (!texts.is_empty()).then(|| texts.join(" ; "))
+            (!texts.is_empty()).then(|| frame.listed(&texts))
         }
         Value::Object(members) => {
             let member = |name: &str| members.get(name).and_then(Value::as_str);
@@ -58,10 +62,21 @@ fn text(frame: &Frame, name: &str, value: &Value) -> Option<String> {
             }
             if let Some(fact) = member("fact") {
                 let holds = members.get("holds").and_then(Value::as_bool);
-                let said = holds.map(|h| frame.t(if h { "claim-holds" } else { "claim-denied" }));
-                let reason = frame.reason(fact);
+                let (yes, no) = match name {
+                    "establishes" => ("claim-established", "claim-refuted"),
+                    _ => ("claim-holds", "claim-denied"),
+                };
+                let said = holds.map(|h| frame.t(if h { yes } else { no }));
+                // A rule's sentence also covers what nothing shows; a claim says the fact alone.
+                let reason = find_word(frame.lang, &format!("claim-{fact}"), None)
+                    .map_or_else(|| frame.reason(fact), std::borrow::Cow::into_owned);
                 return Some(match said {
-                    Some(said) => format!("{reason} ({said})"),
+                    Some(said) => {
+                        let mut rest = reason.trim_end_matches('.').chars();
+                        let first = rest.next().map(|c| c.to_lowercase().to_string());
+                        let first = first.unwrap_or_default();
+                        format!("{said}{} {first}{}", frame.colon(), rest.as_str())
+                    }
                     None => reason,
                 });
             }

@@ -14,9 +14,10 @@ use super::super::problem::Problem;
 use super::register::{Row, newest};
 use super::{Badge, Frame};
 use crate::affairs;
+use crate::words::{self, Lang};
 
 /// Findings shown for one affair; the rest are counted.
-const SHOWN: usize = 4;
+const SHOWN: usize = 3;
 /// Declarations and decisions shown where no affair is documented.
 const NEWEST: usize = 10;
 
@@ -31,6 +32,7 @@ struct Home {
     key: String,
     signature: String,
     time: String,
+    moment: String,
     affairs: Vec<AffairView>,
     newest: Vec<Row>,
 }
@@ -81,7 +83,7 @@ pub fn tell(frame: &Frame, findings: &[Finding]) -> Vec<FindingView> {
             reason: frame.reason(code),
             times: 1,
             evidence: frame.evidence(finding.evidence),
-            source: finding.source.to_string(),
+            source: words::spaced(Lang::Fr, &finding.source).into_owned(),
             positions: finding.positions.clone(),
         });
     }
@@ -105,6 +107,7 @@ pub async fn home(State(app): State<Shared>, frame: Frame) -> Result<Response, P
         ),
         key: signed.map_or_else(|| "—".to_owned(), |signed| signed.kid),
         time: head.time.to_string(),
+        moment: frame.moment(head.time),
         affairs: answers.iter().map(|a| view(a, &frame)).collect(),
         newest,
         frame: frame.clone(),

@@ -7,6 +7,7 @@
 pub mod assets;
 pub mod controller;
 mod field;
+mod growth;
 pub mod home;
 pub mod me;
 pub mod problems;
@@ -25,7 +26,8 @@ use axum::http::{HeaderValue, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use data_encoding::BASE64;
 use fluent_bundle::FluentValue;
-use greffe_domain::date::Interval;
+use greffe_domain::date::{Interval, Timestamp};
+use greffe_domain::register::Register;
 use greffe_domain::rules::CURRENT;
 use greffe_domain::verdict::{Evidence, Outcome};
 use greffe_domain::vocabulary::CODELISTS;
@@ -59,6 +61,17 @@ pub async fn icon() -> impl IntoResponse {
     const ICON: &str = include_str!("../../../assets/icon.svg");
     let kept = "public, max-age=604800";
     ([(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, kept)], ICON)
+}
+
+/// A party's name, or its id while nobody of that id is registered.
+fn name_of(register: &Register, id: &str) -> String {
+    register.party(id).map_or_else(|| id.to_owned(), |p| p.name.clone())
+}
+
+/// The title a processing was last declared under, or its id.
+fn processing_title(register: &Register, id: &str) -> String {
+    let version = register.processing(id).and_then(|p| p.versions.last());
+    version.map_or_else(|| id.to_owned(), |v| v.data.title.clone())
 }
 
 /// What every page needs to know of its reader.
@@ -160,13 +173,40 @@ impl Frame {
         let term = CODELISTS.lists.values().flatten().find(|t| t.code == code);
         term.map_or_else(
             || code.to_owned(),
-            |t| self.lang.pick(&t.label_fr, &t.label_en).to_owned(),
+            |t| self.spaced(self.lang.pick(&t.label_fr, &t.label_en)),
         )
     }
 
     /// A rule's plain sentence.
     pub fn reason(&self, code: &str) -> String {
-        queries::reason(code, &CURRENT, self.lang).unwrap_or_else(|| code.to_owned())
+        queries::reason(code, &CURRENT, self.lang)
+            .map_or_else(|| code.to_owned(), |reason| self.spaced(&reason))
+    }
+
+    /// A text of the domain, spaced as the reader's language is.
+    pub fn spaced(&self, text: &str) -> String {
+        words::spaced(self.lang, text).into_owned()
+    }
+
+    pub fn colon(&self) -> &'static str {
+        words::colon(self.lang)
+    }
+
+    pub fn semicolon(&self) -> &'static str {
+        words::semicolon(self.lang)
+    }
+
+    /// Several things that may hold commas, one after the other.
+    pub fn listed(&self, texts: &[impl AsRef<str>]) -> String {
+        let mut out = String::new();
+        for (i, text) in texts.iter().enumerate() {
+            if i > 0 {
+                out.push_str(self.semicolon());
+                out.push(' ');
+            }
+            out.push_str(text.as_ref());
+        }
+        out
     }
 
     /// A slug in words where they are shipped, else as it stands without its hyphens.
@@ -194,6 +234,68 @@ impl Frame {
             },
             self.t(&format!("verdict-{code}")),
         )
+    }
+
+    /// A text with `code` in it, as HTML.
+    pub fn marked(&self, text: &str) -> String {
+        let mut html = String::with_capacity(text.len() + 26);
+        for (i, part) in text.split('`').enumerate() {
+            if i > 0 {
+                html.push_str(if i % 2 == 1 { "<code>" } else { "</code>" });
+            }
+            for c in part.chars() {
+                match c {
+                    '&' => html.push_str("&amp;"),
+                    '<' => html.push_str("&lt;"),
+                    '>' => html.push_str("&gt;"),
+                    _ => html.push(c),
+                }
+            }
+        }
+        if text.matches('`').count() % 2 == 1 {
+            html.push_str("</code>");
+        }
+        html
+    }
+
+    /// What was wrong, as a sentence of a page: details start lower case for who reads JSON.
+    pub fn sentence(&self, text: &str) -> String {
+        let end = if text.ends_with(['.', '?', '!']) { "" } else { "." };
+        format!("{}{end}", self.capital(text))
+    }
+
+    /// A text that begins a line.
+    pub fn capital(&self, text: &str) -> String {
+        let mut rest = text.chars();
+        let first = rest.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+        format!("{first}{}", rest.as_str())
+    }
+
+    /// The four verdicts and what each means, in a sentence.
+    pub fn verdicts(&self) -> Vec<(Badge, Cow<'static, str>)> {
+        let told = |outcome: Outcome| {
+            (self.verdict(outcome), self.t(&format!("me-meaning-{}", outcome.as_str())))
+        };
+        [
+            Outcome::Covered,
+            Outcome::CoveredWithReservations,
+            Outcome::NotCovered,
+            Outcome::Undetermined,
+        ]
+        .map(told)
+        .into()
+    }
+
+    /// A moment for people, to the minute: `10 mars 2005 à 9 h 05 UTC`.
+    pub fn moment(&self, time: Timestamp) -> String {
+        let minutes = time.unix_seconds().rem_euclid(86_400) / 60;
+        let (hour, minute) = (minutes / 60, minutes % 60);
+        let clock = match self.lang {
+            Lang::Fr => format!("{hour}\u{a0}h\u{a0}{minute:02}"),
+            Lang::En => format!("{hour:02}:{minute:02}"),
+        };
+        let day = words::day(self.lang, time.date());
+        self.with("moment", &[("day", day.into()), ("clock", clock.into())]).into_owned()
     }
 
     /// Writes a page.

@@ -54,7 +54,7 @@ fn view(frame: &Frame, code: &'static str) -> ProblemView {
 pub fn failure(frame: Frame, problem: &Problem) -> Response {
     let page = Failure {
         problem: view(&frame, problem.code),
-        detail: frame.lang.of(&problem.detail).to_owned(),
+        detail: frame.lang.of(&problem.detail).into_owned(),
         frame: frame.clone(),
     };
     frame.render(&page)

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::field::{Field, fields};
 use super::{Badge, Frame};
+use crate::words;
 
 pub struct Item {
     pub position: u64,
@@ -28,7 +29,9 @@ pub struct Item {
     pub formal: bool,
     /// Dates leave open whether it had happened by the day asked.
     pub maybe: bool,
+    /// Day of recording, as `2005-03-10` and in words.
     pub recorded: String,
+    pub recorded_on: String,
     order: (Option<LegalDate>, Option<LegalDate>, u64),
 }
 
@@ -158,6 +161,8 @@ fn item(
         evidence: frame.t(&format!("kind-{}", fact["evidence"].as_str()?)),
         formal: fact["formal"] == true,
         maybe: fact["valid"] == "maybe",
+        recorded_on: LegalDate::parse(&recorded(fact))
+            .map_or_else(String::new, |day| words::day(frame.lang, day)),
         recorded: recorded(fact),
         order: (at.latest, at.earliest, position),
     })
@@ -170,9 +175,10 @@ fn recorded(fact: &Value) -> String {
 fn decided(frame: &Frame, decision: &Value, name_of: &impl Fn(&str) -> String) -> Option<Item> {
     let mut item = item(frame, "decisions", "fact-decided", &[], decision, name_of)?;
     let id = decision["id"].as_str()?;
-    item.title = decision["number"]
-        .as_str()
-        .map(|n| frame.with("decision-number", &[("n", n.into())]).into_owned());
+    item.title = Some(match decision["number"].as_str() {
+        Some(n) => frame.with("decision-no", &[("n", n.into())]).into_owned(),
+        None => id.to_owned(),
+    });
     item.href = Some(format!("/register/decisions/{id}"));
     item.outcomes = outcomes(frame, decision);
     item.fields = endings(frame, decision);
@@ -223,7 +229,8 @@ pub fn weight(outcome: &str) -> &'static str {
     }
 }
 
-fn endings(frame: &Frame, decision: &Value) -> Vec<Field> {
+/// How a decision ended, each with the days of it.
+pub fn endings(frame: &Frame, decision: &Value) -> Vec<Field> {
     decision["endings"]
         .as_array()
         .into_iter()

@@ -33,8 +33,8 @@ use self::pending::{Pending, Record};
 use self::server::{NotAppended, Server};
 use self::wire::{Message, Read};
 use super::{
-    AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow, Head,
-    Lead, RecordedFiling, SqliteStore, Store,
+    AppendError, Batch, Damage, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow,
+    Head, Lead, RecordedFiling, SqliteStore, Store,
 };
 use crate::migrate::erased_in;
 
@@ -517,4 +517,41 @@ impl Store for KurrentStore {
     async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault> {
         self.side.disclosure_positions(digests).await
     }
+
+    /// The copy, which answers every search, is what the stream holds; and the side's own.
+    async fn own_damage(&self) -> Result<Option<Damage>, Fault> {
+        let mut from = Position(0);
+        loop {
+            let copied = self.side.entries(from, PAGE).await?;
+            let Some(last) = copied.last() else { break };
+            let next = last.position.tree_size().next();
+            for (copy, row) in copied.iter().zip(self.entries(from, PAGE).await?) {
+                if let Some(column) = first_difference(copy, &row) {
+                    let reason = "the side's copy is not what the stream holds";
+                    return Ok(Some(Damage::at("entries", row.position, column, reason)));
+                }
+            }
+            from = next;
+        }
+        self.side.own_damage().await
+    }
+}
+
+/// The column in which a copy is not its original.
+fn first_difference(copy: &EntryRow, row: &EntryRow) -> Option<&'static str> {
+    let columns = [
+        ("position", copy.position != row.position),
+        ("stream_type", copy.stream.kind != row.stream.kind),
+        ("stream_id", copy.stream.id != row.stream.id),
+        ("stream_version", copy.stream.version != row.stream.version),
+        ("event_type", copy.event_type != row.event_type),
+        ("recorded", copy.time != row.time),
+        ("filing", copy.filing.map(|f| f.digest) != row.filing.map(|f| f.digest)),
+        ("item", copy.filing.map(|f| f.item) != row.filing.map(|f| f.item)),
+        ("kid", copy.sealed.kid != row.sealed.kid),
+        ("link", copy.sealed.link != row.sealed.link),
+        ("signature", copy.sealed.signature != row.sealed.signature),
+        ("leaf", copy.sealed.leaf != row.sealed.leaf),
+    ];
+    columns.into_iter().find(|(_, differs)| *differs).map(|(column, _)| column)
 }

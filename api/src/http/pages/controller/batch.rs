@@ -36,6 +36,8 @@ use crate::words::Lang;
 pub const MAX_CSV_BYTES: usize = 2 * 1024 * 1024;
 /// Lines of the report on one page.
 const SHOWN: usize = 100;
+/// Most bytes of their rows: a line may have a dozen findings.
+const SHOWN_BYTES: usize = 60_000;
 /// Drafts that wait for a signature, in all.
 const MAX_WAITING: usize = 64;
 /// How long one waits. Seconds.
@@ -207,10 +209,9 @@ fn read(kind: Kind, bytes: &[u8]) -> Result<Vec<Read>, Refusal> {
         .map(|c| heading(kind, &c.path))
         .collect();
     if !missing.is_empty() {
-        let missing = missing.join(" ; ");
         return Err(unusable(
-            format!("il manque des colonnes obligatoires : {missing}"),
-            format!("required columns are missing: {missing}"),
+            format!("il manque des colonnes obligatoires : {}", missing.join(" ; ")),
+            format!("required columns are missing: {}", missing.join("; ")),
         ));
     }
     let mut lines = Vec::new();
@@ -300,6 +301,14 @@ struct Line {
     findings: Vec<(String, String)>,
     /// Column and what to do.
     errors: Vec<(String, String)>,
+}
+
+impl Line {
+    /// About how many bytes of a page it takes.
+    fn weight(&self) -> usize {
+        let told = self.findings.iter().chain(&self.errors);
+        told.fold(160, |sum, (name, words)| sum + name.len() + words.len() + 50)
+    }
 }
 
 /// A report, and the draft when every line can be filed.
@@ -454,7 +463,7 @@ pub async fn receive(
     let (kind, lines) = match read {
         Ok(read) => read,
         Err(refusal) => {
-            let errors = vec![frame.lang.of(&refusal.detail).to_owned()];
+            let errors = vec![frame.lang.of(&refusal.detail).into_owned()];
             let page = page_of(frame.clone(), &who, &chosen, &common, errors);
             let mut response = frame.render(&page);
             *response.status_mut() = StatusCode::BAD_REQUEST;
@@ -522,7 +531,7 @@ async fn try_lines(
             match error.pointer.strip_prefix("/body") {
                 Some(path) => view.errors.push(column_error(frame, kind, path, &error)),
                 // Of what is beside the lines, and so the same on each.
-                None => whole.push(frame.lang.of(&error.detail).to_owned()),
+                None => whole.push(frame.lang.of(&error.detail).into_owned()),
             }
         }
         bodies.push(draft["body"].take());
@@ -536,7 +545,7 @@ async fn try_lines(
         batch["body"] = bodies.into();
         match Draft::from_value(batch.clone()).and_then(|d| tried(&d, origin)) {
             Ok(_) => draft = Some(batch),
-            Err(refusal) => whole.push(frame.lang.of(&refusal.detail).to_owned()),
+            Err(refusal) => whole.push(frame.lang.of(&refusal.detail).into_owned()),
         }
     }
     let since = app.clock.now().unix_seconds();
@@ -551,7 +560,7 @@ fn column_error(frame: &Frame, kind: Kind, path: &str, error: &FieldError) -> (S
         .into_iter()
         .find(|c| path == c.path || path.starts_with(&format!("{}.", c.path)));
     let column = column.map_or_else(String::new, |c| heading(kind, &c.path));
-    (column, frame.lang.of(&error.detail).to_owned())
+    (column, frame.lang.of(&error.detail).into_owned())
 }
 
 pub async fn report(
@@ -570,7 +579,14 @@ pub async fn report(
     // What is wrong comes first: it is what is left to do.
     let mut lines: Vec<&Line> = waiting.lines.iter().collect();
     lines.sort_by_key(|line| (line.errors.is_empty(), line.number));
-    let shown = lines.into_iter().skip(from).take(SHOWN).map(|line| LineView {
+    let mut room = SHOWN_BYTES;
+    let fits = |line: &&Line| {
+        let weight = line.weight();
+        let fits = weight <= room || room == SHOWN_BYTES;
+        room = room.saturating_sub(weight);
+        fits
+    };
+    let shown = lines.into_iter().skip(from).take(SHOWN).take_while(fits).map(|line| LineView {
         number: line.number,
         badge: match (line.outcome, line.errors.is_empty()) {
             (_, false) => Badge::new("no", frame.t("batch-line-wrong")),
@@ -580,6 +596,8 @@ pub async fn report(
         findings: line.findings.clone(),
         errors: line.errors.clone(),
     });
+    let shown: Vec<LineView> = shown.collect();
+    let until = from.saturating_add(shown.len());
     let mut counts: Vec<(Outcome, usize)> = Vec::new();
     for outcome in waiting.lines.iter().filter_map(|line| line.outcome) {
         match counts.iter_mut().find(|(o, _)| *o == outcome) {
@@ -590,7 +608,7 @@ pub async fn report(
     let page = Report {
         title: kind_name(&frame, waiting.kind).into_owned(),
         kind: waiting.kind.as_str(),
-        lines: shown.collect(),
+        lines: shown,
         total,
         wrong: waiting.lines.iter().filter(|line| !line.errors.is_empty()).count(),
         counts: counts.into_iter().map(|(o, n)| (frame.verdict(o), n.to_string())).collect(),
@@ -598,7 +616,7 @@ pub async fn report(
         envelope: waiting.draft.as_ref().map(|d| envelope(&frame, d)).unwrap_or_default(),
         ready: waiting.draft.is_some(),
         judged: is_judged(waiting.kind),
-        next: (from.saturating_add(SHOWN) < total).then(|| from + SHOWN),
+        next: (until < total).then_some(until),
         from,
         signing: Signing::new(
             &app,

@@ -41,6 +41,8 @@ use form::{Node, Offered, Told, Typed};
 
 /// Entries of one page of a list.
 const PAGE: usize = 25;
+/// Processings on the first page, the last declared first.
+const DECLARED: usize = 50;
 /// Entries of each kind on the first page.
 const NEWEST: usize = 8;
 
@@ -358,7 +360,7 @@ fn line(frame: &Frame, who: &Controller, read: &Read, now: Option<&Verdict>) -> 
         && then.verdict != now.verdict
     {
         let now = frame.verdict(now.verdict);
-        let text = format!("{} : {}", frame.t("affair-now"), now.text);
+        let text = format!("{}{} {}", frame.t("affair-now"), frame.colon(), now.text);
         badges.push(Badge::new(now.class, text));
     }
     Some(Line {
@@ -410,18 +412,11 @@ pub async fn home(
         (frame.t(&format!("file-group-{group}")), choices)
     });
     let (declared, name) = app.ledger.with_register(|r| {
-        let own = r.processings().filter(|(_, p)| p.controller.as_deref() == Some(who.party()));
-        let mut own: Vec<(u64, String, String, String)> = own
-            .filter_map(|(id, p)| {
-                let version = p.versions.last()?;
-                let days = frame.days(&version.at);
-                Some((version.position, id.clone(), version.data.title.clone(), days))
-            })
-            .collect();
-        own.sort_by_key(|(position, ..)| std::cmp::Reverse(*position));
-        own.truncate(100);
-        let own = own.into_iter().map(|(_, id, title, days)| (id, title, days)).collect();
-        (own, r.party(who.party()).map(|p| p.name.clone()))
+        let own = r.controlled_by(who.party()).iter().rev().take(DECLARED).filter_map(|id| {
+            let version = r.processing(id)?.versions.last()?;
+            Some((id.clone(), version.data.title.clone(), frame.days(&version.at)))
+        });
+        (own.collect(), r.party(who.party()).map(|p| p.name.clone()))
     });
     let (filings, _) = lines(&app, &frame, &who, Own::Filings, None, NEWEST).await?;
     let (accesses, _) = lines(&app, &frame, &who, Own::Accesses, None, NEWEST).await?;
@@ -588,14 +583,16 @@ fn written(
 ) -> Response {
     let form =
         app.ledger.with_register(|register| form::form(&frame, kind, typed, add, errors, register));
+    let colon = frame.colon();
     let mut wrong = Vec::new();
     for node in &form.nodes {
         match node {
             Node::Control(c) => {
-                wrong.extend(c.errors.iter().map(|e| (c.id.clone(), format!("{} : {e}", c.label))));
+                let said = |e| (c.id.clone(), format!("{}{colon} {e}", c.label));
+                wrong.extend(c.errors.iter().map(said));
             }
             Node::Open { id, legend, errors, .. } => {
-                wrong.extend(errors.iter().map(|e| (id.clone(), format!("{legend} : {e}"))));
+                wrong.extend(errors.iter().map(|e| (id.clone(), format!("{legend}{colon} {e}"))));
             }
             Node::Close | Node::Add { .. } => {}
         }
@@ -875,14 +872,14 @@ fn refusal_words(frame: &Frame, problem: &Problem) -> Refused {
     let (_, advice) = crate::words::problem_words(frame.lang, problem.code);
     let own = |e: &&FieldError| e.detail != problem.detail || !e.pointer.is_empty();
     Refused {
-        detail: frame.lang.of(&problem.detail).to_owned(),
+        detail: frame.lang.of(&problem.detail).into_owned(),
         advice: advice.into_owned(),
         code: problem.code,
         errors: problem
             .errors
             .iter()
             .filter(own)
-            .map(|e| (e.pointer.clone(), frame.lang.of(&e.detail).to_owned()))
+            .map(|e| (e.pointer.clone(), frame.lang.of(&e.detail).into_owned()))
             .collect(),
     }
 }

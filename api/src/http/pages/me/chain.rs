@@ -18,8 +18,7 @@ use super::super::super::queries::{self, Read, Recorded};
 use super::super::super::register::{When, experiment_at, processing_at};
 use super::super::field::{Field, fields};
 use super::super::timeline::{Item, timeline};
-use super::super::{Badge, Frame};
-use super::name_of;
+use super::super::{Badge, Frame, name_of};
 use crate::words;
 
 /// Entries told one by one; the rest are counted.
@@ -39,7 +38,9 @@ pub struct Link {
     pub by: Option<String>,
     pub evidence: Option<String>,
     pub described: bool,
+    /// Day of recording, as `2005-03-10` and in words.
     pub recorded: String,
+    pub recorded_on: String,
     /// Its place on a page of the public register.
     pub href: Option<String>,
     /// It changed the answer.
@@ -127,6 +128,7 @@ fn from_item(item: Item, href: String, changed: bool) -> Link {
         evidence: Some(item.evidence.into_owned()),
         described: !item.formal,
         recorded: item.recorded,
+        recorded_on: item.recorded_on,
         href: Some(href),
         changed,
     }
@@ -164,6 +166,7 @@ fn from_entry(
         evidence: None,
         described: false,
         recorded: row.time.date().to_string(),
+        recorded_on: day(frame, row.time),
         href: None,
         changed,
     };

@@ -6,16 +6,14 @@
 //! 2023, C-579/21 (dates and purposes of consultations).
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use super::super::super::problem::Problem;
-use super::super::super::{Params, Shared};
-use super::super::Frame;
-use super::access::{Own, discloser, find};
-use super::{Citizen, labels, name_of};
-use crate::client::encode;
+use super::super::super::Shared;
+use super::super::{Frame, name_of, processing_title};
+use super::access::{Own, discloser};
+use super::labels;
 use crate::words::{self, Lang};
 
 #[derive(Template)]
@@ -56,7 +54,6 @@ fn draft(app: &Shared, own: &Own, frame: &Frame) -> String {
     let access = recorded.access;
     let letter = app.ledger.with_register(|register| {
         let processing = register.processing(&access.processing);
-        let title = processing.and_then(|p| p.versions.last()).map(|v| v.data.title.clone());
         let controller = processing.and_then(|p| p.controller.as_deref());
         Letter {
             controller: controller.map(|id| name_of(register, id)),
@@ -73,10 +70,7 @@ fn draft(app: &Shared, own: &Own, frame: &Frame) -> String {
             purpose: frame.label(access.purpose.as_str()),
             categories: labels(&frame, access.categories.iter().map(|c| c.as_str())),
             basis: labels(&frame, access.basis.codes.iter().map(|b| b.as_str())),
-            processing: (
-                access.processing.clone(),
-                title.unwrap_or_else(|| access.processing.clone()),
-            ),
+            processing: (access.processing.clone(), processing_title(register, &access.processing)),
         }
     });
     Letter { discloser: discloser(app, &recorded), ..letter }
@@ -84,33 +78,17 @@ fn draft(app: &Shared, own: &Own, frame: &Frame) -> String {
         .expect("writing a letter to memory does not fail")
 }
 
-pub async fn letter(
-    State(app): State<Shared>,
-    citizen: Citizen,
-    Path(position): Path<String>,
-    frame: Frame,
-    params: Params,
-) -> Result<Response, Problem> {
-    params.only(&["site"])?;
-    let own = find(&app, &position, citizen.subject, params.text("site")).await?;
+pub async fn letter(State(app): State<Shared>, own: Own, frame: Frame) -> Response {
     let page = Page {
         position: own.recorded().position,
         text: draft(&app, &own, &frame),
-        query: own.site().map(|s| format!("?site={}", encode(s))).unwrap_or_default(),
+        query: own.query(),
         frame: frame.clone(),
     };
-    Ok(frame.render(&page))
+    frame.render(&page)
 }
 
-pub async fn letter_text(
-    State(app): State<Shared>,
-    citizen: Citizen,
-    Path(position): Path<String>,
-    frame: Frame,
-    params: Params,
-) -> Result<Response, Problem> {
-    params.only(&["site"])?;
-    let own = find(&app, &position, citizen.subject, params.text("site")).await?;
+pub async fn letter_text(State(app): State<Shared>, own: Own, frame: Frame) -> Response {
     let name =
         format!("attachment; filename=\"demande-article-15-{}.txt\"", own.recorded().position);
     let headers = [
@@ -118,5 +96,5 @@ pub async fn letter_text(
         (header::CONTENT_LANGUAGE, "fr".to_owned()),
         (header::CONTENT_DISPOSITION, name),
     ];
-    Ok((headers, draft(&app, &own, &frame)).into_response())
+    (headers, draft(&app, &own, &frame)).into_response()
 }

@@ -34,7 +34,7 @@ use super::super::session::{Session, Visitor};
 use super::super::{Params, Shared};
 use super::home::{FindingView, tell};
 use super::signin::redirect;
-use super::{Badge, Frame};
+use super::{Badge, Frame, name_of};
 use crate::client::encode;
 use crate::words;
 
@@ -135,14 +135,9 @@ struct Workplace {
     next: Option<String>,
 }
 
-/// A party's name, or its id while nobody of that id is registered.
-fn name_of(register: &Register, id: &str) -> String {
-    register.party(id).map_or_else(|| id.to_owned(), |p| p.name.clone())
-}
-
 /// Labels of codes, one after the other.
 fn labels<'a>(frame: &Frame, codes: impl Iterator<Item = &'a str>) -> String {
-    codes.map(|code| frame.label(code)).collect::<Vec<_>>().join(" ; ")
+    frame.listed(&codes.map(|code| frame.label(code)).collect::<Vec<_>>())
 }
 
 /// Both answers, or one where they are the same.
@@ -256,6 +251,7 @@ pub async fn history(
     params: Params,
 ) -> Result<Response, Problem> {
     params.only(&["cursor", "site", "from", "to", "shown"])?;
+    queries::up_to_date(&app).await?;
     let typed = |name: &str| params.text(name).unwrap_or_default().trim().to_owned();
     let asked = Asked { site: typed("site"), from: typed("from"), to: typed("to") };
     let cursor = params.number("cursor")?;
@@ -266,6 +262,7 @@ pub async fn history(
     let mut workplace = None;
     if !asked.site.is_empty() {
         let (from, to) = (params.date("from")?, params.date("to")?);
+        Params::in_order(("from", from), ("to", to))?;
         let typed = asked.site.to_lowercase();
         // A name as it is offered, or the id or SIRET itself.
         let known = sites.iter().find(|s| s.id == asked.site || s.name.to_lowercase() == typed);

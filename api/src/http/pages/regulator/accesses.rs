@@ -14,7 +14,7 @@ use super::super::super::problem::Problem;
 use super::super::super::{Params, Shared, queries};
 use super::super::{Badge, Frame};
 use super::form::{Form, Input, codes};
-use super::{Authority, PAGE, STACK, party_name, processing_title, verdict_badge};
+use super::{Authority, PAGE, STACK, name_of, processing_title, verdict_badge};
 use greffe_domain::seal::TreeSize;
 
 /// Fields of the search, in order. The address may also hold `order` and `cursor`.
@@ -73,9 +73,9 @@ impl Search {
         app.ledger.with_register(|r| {
             form.offer_parties(r);
             let titled = r.processings().map(|(id, _)| (id.clone(), processing_title(r, id)));
-            form.offer("processings", titled.collect());
+            form.offer("processings", titled);
             let titled = r.experiments().map(|(id, e)| (id.clone(), e.processing.clone()));
-            form.offer("experiments", titled.collect());
+            form.offer("experiments", titled);
         });
         let lang = frame.lang;
         let text = |name: &str| params.text(name).map(str::to_owned);
@@ -91,7 +91,12 @@ impl Search {
         let dated = params.text("known_at").is_some();
         let size = form.read(lang, "known_at", params.known_at(app).await.map(Some))?;
         let dates = ["to", "as_of"].map(|name| form.read(lang, name, params.date(name)));
-        let [to, as_of] = dates;
+        let ([to, as_of], from) = (dates, form.read(lang, "from", params.date("from"))?);
+        let (to, as_of) = (to?, as_of?);
+        for last in [("to", to), ("as_of", as_of)] {
+            let ordered = Params::in_order(("from", from), last).map(|()| None::<()>);
+            form.read(lang, "from", ordered)?;
+        }
         let filter = AccessFilter {
             party: text("party"),
             recipient: text("recipient"),
@@ -105,8 +110,8 @@ impl Search {
             verdict: form.read(lang, "verdict", code(params, "verdict", outcome))?,
             finding: form.read(lang, "finding", code(params, "finding", RuleCode::parse))?,
             now: form.read(lang, "now", code(params, "now", outcome))?,
-            from: form.read(lang, "from", params.date("from"))?,
-            to: [to?, as_of?].into_iter().flatten().min(),
+            from,
+            to: [to, as_of].into_iter().flatten().min(),
             known_at: Some(TreeSize(size.unwrap_or(0))),
             order: order(params)?,
             cursor: params.number("cursor")?,
@@ -176,7 +181,7 @@ pub async fn as_known(app: &Shared, rows: &mut [AccessRow], size: TreeSize) -> R
 pub fn views(app: &Shared, frame: &Frame, rows: Vec<AccessRow>) -> Vec<AccessView> {
     app.ledger.with_register(|r| {
         let named = |id: String| {
-            let name = party_name(r, &id);
+            let name = name_of(r, &id);
             (id, name)
         };
         let mut views = Vec::with_capacity(rows.len());

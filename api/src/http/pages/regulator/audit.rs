@@ -21,7 +21,7 @@ use super::super::timeline::weight;
 use super::super::{Badge, Frame};
 use super::accesses::order;
 use super::form::{Form, Input};
-use super::{Authority, PAGE, day_of, party_name, verdict_badge};
+use super::{Authority, PAGE, day_of, name_of, verdict_badge};
 
 const FIELDS: &[&str] = &["q", "type", "by", "stream", "from", "to"];
 
@@ -68,7 +68,7 @@ pub fn line(app: &Shared, frame: &Frame, read: &Read) -> EntryLine {
         kind: frame.t(&format!("event-{}", row.event_type)),
         about: (format!("{}/{id}", row.stream.kind), href(row.stream.kind, id)),
         by: filed.map(|filed| {
-            let name = app.ledger.with_register(|r| party_name(r, &filed.iss));
+            let name = app.ledger.with_register(|r| name_of(r, &filed.iss));
             (filed.iss.clone(), name)
         }),
         days: filed.map(|filed| frame.days(&filed.at.valid_days(row.time.date()))),
@@ -141,12 +141,16 @@ pub async fn search(
         "type ou type/identifiant, par exemple processing/anaiss",
         "type or type/id, e.g. processing/anaiss",
     );
+    let from = form.read(lang, "from", params.instant("from", false))?;
+    let to = form.read(lang, "to", params.instant("to", true))?;
+    let ordered = Params::in_order(("from", from), ("to", to)).map(|()| None::<()>);
+    form.read(lang, "from", ordered)?;
     let filter = AuditFilter {
         event_type: form.read(lang, "type", event_type)?.map(|t| t.as_str().to_owned()),
         by: params.text("by").map(str::to_owned),
         stream: form.read(lang, "stream", stream)?,
-        from: form.read(lang, "from", params.instant("from", false))?,
-        to: form.read(lang, "to", params.instant("to", true))?,
+        from,
+        to,
         q: params.text("q").map(str::to_owned),
         visible_to: None,
         order: order(&params)?,
@@ -223,6 +227,7 @@ struct EntryPage {
     fields: Vec<Field>,
     outcomes: Vec<super::super::timeline::Outcome>,
     time: String,
+    moment: String,
     rulebook: String,
     filing: Option<String>,
     link: String,
@@ -256,6 +261,7 @@ pub async fn one(
         fields: fields(&frame, SHOWN, &body),
         outcomes: super::super::timeline::outcomes(&frame, &body),
         time: read.row.time.to_string(),
+        moment: frame.moment(read.row.time),
         rulebook: read.leaf.rulebook.clone(),
         filing: read.row.filing.map(|filing| filing.digest.to_string()),
         link: sealed.link.to_string(),

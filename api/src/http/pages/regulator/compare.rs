@@ -19,7 +19,8 @@ use super::super::super::{Params, Shared};
 use super::super::field::{Field, amount, euros};
 use super::super::{Badge, Frame};
 use super::audit::{self, EntryLine};
-use super::{Authority, day_of, party_name, processing_title, severity_badge};
+use super::{Authority, day_of, name_of, processing_title, severity_badge};
+use crate::words::{self, Lang};
 
 /// Entries shown in words; the others are named by position.
 const SHOWN: usize = 60;
@@ -108,7 +109,7 @@ fn found(frame: &Frame, findings: &[Finding], other: &[Finding]) -> Vec<Found> {
             reason: frame.reason(code),
             severity: severity_badge(frame, finding.severity.as_str()),
             evidence: frame.evidence(finding.evidence),
-            source: finding.source.clone(),
+            source: words::spaced(Lang::Fr, &finding.source).into_owned(),
             times: 1,
             positions: finding.positions.clone(),
             differs: !other.iter().any(|f| alike(&f)),
@@ -155,7 +156,7 @@ fn differences(frame: &Frame, then: &Verdict, now: &Verdict) -> Vec<Difference> 
             (_, true) => ("lost", "yes"),
             _ => ("reweighed", "partly"),
         };
-        let said = |weights: &[String]| weights.join(" ; ");
+        let said = |weights: &[String]| frame.listed(weights);
         differences.push(Difference {
             how,
             badge: Badge::new(class, frame.t(&format!("reg-{how}"))),
@@ -185,7 +186,7 @@ fn facts(frame: &Frame, recorded: &Recorded<'_>) -> Vec<Field> {
     say("reg-recorded", Some(day_of(frame, recorded.time)));
     say("reg-purpose", Some(frame.label(access.purpose.as_str())));
     let labels = |codes: Vec<&str>| -> String {
-        codes.into_iter().map(|c| frame.label(c)).collect::<Vec<_>>().join(" ; ")
+        frame.listed(&codes.into_iter().map(|c| frame.label(c)).collect::<Vec<_>>())
     };
     say("field-categories", Some(labels(access.categories.iter().map(|c| c.as_str()).collect())));
     say("reg-basis", Some(labels(access.basis.codes.iter().map(|c| c.as_str()).collect())));
@@ -195,14 +196,15 @@ fn facts(frame: &Frame, recorded: &Recorded<'_>) -> Vec<Field> {
     if let Some(site) = &recipient.site {
         let siret = site.siret.as_ref().map(|s| format!(" (SIRET {s})")).unwrap_or_default();
         let headcount = site.headcount.map(|n| {
-            format!(" · {} : {}", frame.t("site-headcount"), amount(frame, "headcount", n))
+            let n = amount(frame, "headcount", n);
+            format!(" · {}{} {n}", frame.t("site-headcount"), frame.colon())
         });
         let text = format!("{}{siret}{}", site.id, headcount.unwrap_or_default());
         say("site-name", Some(text));
     }
     say("field-identifiability", access.identifiability.map(|i| frame.label(i.as_str())));
     say("reg-period", access.period.as_ref().map(|p| p.text().to_owned()));
-    say("reg-channel", Some(access.channel.clone()));
+    say("reg-channel", Some(frame.slug("file-value", &access.channel)));
     say(
         "reg-evidence",
         Some(frame.t(&format!("kind-{}", recorded.filed.evidence.as_str())).into()),
@@ -277,7 +279,7 @@ pub async fn one(
         };
         let view = register.view(now.judged_at);
         let then = recorded.then;
-        let party = |id: &str| (party_name(register, id), format!("/regulator/parties/{id}"));
+        let party = |id: &str| (name_of(register, id), format!("/regulator/parties/{id}"));
         let mut links = Vec::new();
         let (name, href) = party(&access.recipient.party);
         links.push((frame.t("reg-field-recipient"), name, href));

@@ -22,7 +22,7 @@ use super::super::super::problem::Problem;
 use super::super::super::{Params, Shared, queries};
 use super::super::Frame;
 use super::accesses::{AccessView, FIELDS, Search, as_known, views};
-use super::{Authority, Standing, address, party_name, processing_title, standings};
+use super::{Authority, Standing, address, name_of, processing_title, standings};
 
 /// Most accesses of a dossier: each is judged again as known at its position.
 const MOST: usize = 5_000;
@@ -83,7 +83,7 @@ async fn gather(app: &Shared, frame: &Frame, params: &Params) -> Result<Dossier,
         let why = field.error.as_deref().unwrap_or_default();
         return Err(Problem::parameter(field.name, why, why));
     }
-    queries::caught_up(app).await;
+    queries::up_to_date(app).await?;
     let size = filter.known_at.map_or(0, |size| size.0);
     let none = AccessFilter { known_at: filter.known_at, ..AccessFilter::default() };
     let mut positions = BTreeSet::new();
@@ -183,7 +183,7 @@ fn title(app: &Shared, frame: &Frame, of: &Of) -> Title {
     let (kind, name) = match of {
         Of::Accesses => ("reg-dossier-accesses", String::new()),
         Of::Access(position) => ("reg-dossier-access", position.to_string()),
-        Of::Party(id) => ("reg-dossier-party", app.ledger.with_register(|r| party_name(r, id))),
+        Of::Party(id) => ("reg-dossier-party", app.ledger.with_register(|r| name_of(r, id))),
         Of::Experiment(id) => ("reg-dossier-experiment", id.clone()),
     };
     Title { kind: frame.t(kind).into_owned(), name }

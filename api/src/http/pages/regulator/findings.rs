@@ -8,17 +8,21 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use greffe_domain::kind::StreamType;
+use greffe_domain::register::Register;
 use greffe_domain::rules::again::State as FindingState;
 use greffe_domain::vocabulary::RuleCode;
 use greffe_infra::projection::{FindingFilter, FindingRow};
 
+use super::super::super::generalisations::{Asked, Hindered, hindered};
 use super::super::super::problem::Problem;
 use super::super::super::{Params, Shared, queries};
+use super::super::home::{FindingView as Told, tell};
 use super::super::{Badge, Frame};
 use super::accesses::rule_codes;
 use super::form::{Form, Input};
 use super::{
-    Authority, CodeRow, code_chart, code_rows, day_of, party_name, processing_title, severity_badge,
+    Authority, CodeRow, code_chart, code_rows, day_of, name_of, processing_title, severity_badge,
 };
 
 const FIELDS: &[&str] = &["code", "party", "state", "since"];
@@ -54,6 +58,43 @@ struct Board {
     parties: Vec<(String, String, u64)>,
     next: Option<String>,
     first_page: bool,
+    generalisations: Vec<Generalisation>,
+}
+
+/// A generalisation, and what stands in its way.
+struct Generalisation {
+    href: String,
+    name: String,
+    kind: Cow<'static, str>,
+    processing: (String, String),
+    /// When it was decided, in words.
+    decided: Option<String>,
+    findings: Vec<Told>,
+}
+
+fn generalisation(register: &Register, frame: &Frame, hindered: Hindered) -> Generalisation {
+    let processing =
+        (hindered.processing.clone(), processing_title(register, &hindered.processing));
+    let (href, name, kind) = match hindered.kind {
+        StreamType::Experiment => (
+            format!("/regulator/experiments/{}", hindered.id),
+            hindered.id.clone(),
+            "kind-of-experiment",
+        ),
+        _ => (
+            format!("/register/processings/{}", hindered.id),
+            processing.1.clone(),
+            "kind-of-processing",
+        ),
+    };
+    Generalisation {
+        href,
+        name,
+        kind: frame.t(kind),
+        processing,
+        decided: hindered.decided.map(|days| frame.days(&days)),
+        findings: tell(frame, &hindered.findings),
+    }
 }
 
 fn view(app: &Shared, frame: &Frame, row: FindingRow) -> FindingView {
@@ -68,7 +109,7 @@ fn view(app: &Shared, frame: &Frame, row: FindingRow) -> FindingView {
     };
     let changed = row.then.as_ref().is_some_and(|(s, e)| (s, e) != (&row.severity, &row.evidence));
     let (recipient, discloser, title) = app.ledger.with_register(|r| {
-        let named = |id: &str| (id.to_owned(), party_name(r, id));
+        let named = |id: &str| (id.to_owned(), name_of(r, id));
         (
             named(&row.recipient),
             row.discloser.as_deref().map(named),
@@ -135,6 +176,9 @@ pub async fn board(
         cursor: params.number("cursor")?,
         limit: ROWS,
     };
+    let asked = Asked { code: filter.code.clone(), parties: party.iter().cloned().collect() };
+    let whole =
+        filter.since.is_none() && filter.state.is_none_or(|state| state == FindingState::Open);
     let status = if form.errors() == 0 { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     let (mut rows, mut cursor) = (Vec::new(), None);
     if status == StatusCode::OK {
@@ -149,10 +193,17 @@ pub async fn board(
         let most = app.projections.findings_by_party(PARTIES).await?;
         parties = app.ledger.with_register(|r| {
             let named = |(id, n): (String, u64)| {
-                let name = party_name(r, &id);
+                let name = name_of(r, &id);
                 (id, name, n)
             };
             most.into_iter().map(named).collect()
+        });
+    }
+    let mut generalisations = Vec::new();
+    if first_page && whole && status == StatusCode::OK {
+        generalisations = app.ledger.with_register(|r| {
+            let found = hindered(r, &asked).into_iter();
+            found.map(|h| generalisation(r, &frame, h)).collect()
         });
     }
     let next = cursor.map(|c| form.here(&[("cursor", &c.to_string())]));
@@ -164,6 +215,7 @@ pub async fn board(
         parties,
         next,
         first_page,
+        generalisations,
         frame: frame.clone(),
     };
     let mut response = frame.render(&page);

@@ -12,7 +12,7 @@ use greffe_domain::vocabulary::CODELISTS;
 use super::super::Frame;
 use crate::http::Params;
 use crate::http::problem::Problem;
-use crate::words::Lang;
+use crate::words::{self, Lang};
 
 /// How a field is filled in.
 pub enum Input {
@@ -108,7 +108,7 @@ impl Form {
             Some(field) if problem.status.is_client_error() => {
                 let said = lang.of(&problem.detail);
                 // The field's own name is before it already.
-                let said = said.split_once(name).map_or(said, |(_, rest)| rest);
+                let said = said.split_once(name).map_or(said.as_ref(), |(_, rest)| rest);
                 let said = said.trim_start_matches(['`', '»', ' ', '\u{a0}', '\u{202f}', ':']);
                 field.error = Some(said.to_owned());
                 Ok(None)
@@ -160,8 +160,9 @@ impl Form {
     }
 
     /// Adds what the reader may choose from, where the ledger has few enough of them.
-    pub fn offer(&mut self, list: &'static str, mut values: Vec<(String, String)>) {
+    pub fn offer(&mut self, list: &'static str, values: impl Iterator<Item = (String, String)>) {
         const OFFERED: usize = 100;
+        let mut values: Vec<_> = values.take(OFFERED + 1).collect();
         if values.len() <= OFFERED {
             values.sort();
             self.lists.push((list, values));
@@ -170,7 +171,7 @@ impl Form {
 
     pub fn offer_parties(&mut self, register: &Register) {
         let parties = register.parties().map(|(id, p)| (id.clone(), p.name.clone()));
-        self.offer("parties", parties.collect());
+        self.offer("parties", parties);
     }
 }
 
@@ -205,7 +206,12 @@ pub fn codes(lang: Lang, list: &str) -> Input {
     let terms = CODELISTS.lists.get(list).map(Vec::as_slice).unwrap_or_default();
     let mut choices: Vec<(String, String)> = terms
         .iter()
-        .map(|term| (term.code.clone(), lang.pick(&term.label_fr, &term.label_en).to_owned()))
+        .map(|term| {
+            (
+                term.code.clone(),
+                words::spaced(lang, lang.pick(&term.label_fr, &term.label_en)).into_owned(),
+            )
+        })
         .collect();
     choices.sort_by(|a, b| a.1.cmp(&b.1));
     Input::Choice(choices)

@@ -25,7 +25,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use greffe_domain::date::{LegalDate, Timestamp};
-use greffe_domain::register::Register;
 use greffe_domain::rules::CURRENT;
 use greffe_domain::rules::again::State as FindingState;
 use greffe_domain::verdict::Severity;
@@ -35,7 +34,7 @@ use greffe_infra::projection::{AccessCount, FindingCount, MAX_COUNTED};
 use super::super::problem::Problem;
 use super::super::session::Visitor;
 use super::super::{Params, Shared, queries};
-use super::{Badge, Frame};
+use super::{Badge, Frame, name_of, processing_title};
 use crate::charts::{self, Bar, Caption, Column, STACK};
 use form::address;
 
@@ -131,15 +130,6 @@ fn severity_badge(frame: &Frame, code: &str) -> Badge {
         _ => "open",
     };
     Badge::new(class, frame.t(&format!("severity-{code}")))
-}
-
-fn party_name(register: &Register, id: &str) -> String {
-    register.party(id).map_or_else(|| id.to_owned(), |p| p.name.clone())
-}
-
-fn processing_title(register: &Register, id: &str) -> String {
-    let version = register.processing(id).and_then(|p| p.versions.last());
-    version.map_or_else(|| id.to_owned(), |v| v.data.title.clone())
 }
 
 fn day_of(frame: &Frame, time: Timestamp) -> String {
@@ -288,7 +278,8 @@ fn over_time(frame: &Frame, counts: &[AccessCount]) -> Vec<OverTime> {
             .collect();
         let desc = frame.count("chart-accesses-desc", columns.len());
         let caption = Caption { title: &title, desc: &desc };
-        let chart = (n <= BASES).then(|| charts::stacked(frame, &caption, &columns)).flatten();
+        let worth = n == 0 || (n <= BASES && columns.len() > 1);
+        let chart = worth.then(|| charts::stacked(frame, &caption, &columns)).flatten();
         OverTime { basis, periods, chart }
     };
     bases.into_iter().enumerate().map(drawn).collect()
