@@ -3,6 +3,8 @@
 //! An access that was requested and denied is recorded, and its receipt kept; the answer is
 //! "no" all the same, so the exit code is 1.
 
+use std::fs::File;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -26,6 +28,16 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<(), CliError> {
+    // Before anything is recorded: a receipt that has no place is hard to come by afterwards.
+    for path in &args.filings {
+        let directory = directory_for(path, args.receipts.as_deref());
+        if !directory.is_dir() {
+            return Err(CliError::broken(
+                format!("receipts cannot be kept in {}: it is no directory", directory.display()),
+                "make it, or name another with --receipts: nothing was filed",
+            ));
+        }
+    }
     let key = read_key(&args.key)?;
     let client = Client::new(&args.url);
     let head = client.get("/v1/head")?.answered()?;
@@ -78,15 +90,28 @@ fn report(path: &Path, receipts: &[Value], kept: &Path) {
     }
 }
 
+/// Where the receipts of a filing go.
+fn directory_for<'a>(filing: &'a Path, receipts: Option<&'a Path>) -> &'a Path {
+    let beside = filing.parent().filter(|parent| !parent.as_os_str().is_empty());
+    receipts.or(beside).unwrap_or(Path::new("."))
+}
+
 /// Writes the receipts of a filing, never over others.
 fn keep(filing: &Path, directory: Option<&Path>, receipts: &[Value]) -> Result<PathBuf, CliError> {
     let stem = filing.file_stem().unwrap_or_default().to_string_lossy();
     let position = receipts.first().map(|r| r["position"].to_string()).unwrap_or_default();
-    let name = format!("{stem}.{position}.receipt.json");
-    let directory = directory.or(filing.parent()).unwrap_or(Path::new("."));
-    let path = directory.join(name);
+    let directory = directory_for(filing, directory);
+    let mut path = directory.join(format!("{stem}.{position}.receipt.json"));
     let bytes = serde_json::to_vec_pretty(receipts).unwrap_or_default();
-    std::fs::write(&path, bytes).map_err(|e| {
+    let create = |path: &Path| File::options().write(true).create_new(true).open(path);
+    let mut created = create(&path);
+    if created.as_ref().is_err_and(|e| e.kind() == ErrorKind::AlreadyExists) {
+        // Of another ledger: the link tells them apart.
+        let link = receipts.first().and_then(|r| r["link"].as_str()).unwrap_or_default();
+        path = directory.join(format!("{stem}.{position}.{link}.receipt.json"));
+        created = create(&path);
+    }
+    created.and_then(|mut file| file.write_all(&bytes)).map_err(|e| {
         CliError::broken(
             format!(
                 "recorded at position {position}, but the receipt cannot be written to {}: {e}",

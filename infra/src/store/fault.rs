@@ -55,7 +55,7 @@ impl Fault {
         let kind = match error.kind() {
             E::PermissionDenied | E::ReadOnlyFilesystem => FaultKind::ReadOnly,
             E::StorageFull | E::QuotaExceeded => FaultKind::Full,
-            E::NotFound => FaultKind::Missing,
+            E::NotFound | E::NotADirectory => FaultKind::Missing,
             E::AlreadyExists => FaultKind::AlreadyThere,
             _ => FaultKind::Unavailable,
         };

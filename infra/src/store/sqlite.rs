@@ -1243,7 +1243,12 @@ pub(crate) fn fault(error: rusqlite::Error, attempted: impl Into<String>, path: 
         | E::Utf8Error(_) => FaultKind::Corrupt,
         _ => FaultKind::Unavailable,
     };
-    Fault::new(kind, attempted, path.display().to_string()).because(error)
+    let fault = Fault::new(kind, attempted, path.display().to_string());
+    match error {
+        // What could not be read says so itself; the number of its column tells nobody more.
+        E::FromSqlConversionFailure(_, _, cause) => fault.because(cause),
+        error => fault.because(error),
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -181,12 +181,23 @@ fn a_request_that_is_denied_is_recorded_and_the_program_says_no() {
     assert!(said(&denied.stdout).contains("entry 3, denied, NOT-COVERED"), "{denied:?}");
     let error = said(&denied.stderr);
     assert!(error.starts_with("access denied: entry 3\n") && error.lines().count() == 2, "{error}");
-    assert!(at("access.request.3.receipt.json").exists(), "its receipt is kept");
+    let kept = fs::read(at("access.request.3.receipt.json")).expect("its receipt is kept");
+
+    // No place for a receipt: nothing is filed.
+    let nowhere = at("nowhere");
+    let unkept = greffe(&[&args[..], &["--receipts", text(&nowhere)]].concat());
+    assert_eq!(unkept.status.code(), Some(2), "{}", said(&unkept.stderr));
+    assert!(said(&unkept.stderr).contains("nothing was filed"), "{}", said(&unkept.stderr));
+    // A receipt of another ledger stays.
+    fs::write(at("access.report.4.receipt.json"), "another's").expect("written");
 
     // A report of what happened is recorded whatever its verdict: nothing was asked for.
     let reported = request("access.report", &body);
     let told = done(&["file", &reported, "--key", text(&key), "--url", server.url()]);
     assert!(told.contains("entry 4, NOT-COVERED"), "{told}");
+    let other = fs::read_to_string(at("access.report.4.receipt.json")).expect("still there");
+    assert_eq!(other, "another's");
+    assert!(serde_json::from_slice::<Value>(&kept).is_ok_and(|v| v.is_array()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
