@@ -441,7 +441,7 @@ fn every_page_of_the_citizen_is_whole_in_both_languages() {
         }
     }
     let letter = citizen.get(&format!("/me/accesses/{own}/letter.txt"));
-    for stated in ["article 15", "C-579/21", "MAIF", &format!("n° {own}"), "mai 2022"] {
+    for stated in ["article 15", "C-579/21", "MAIF", &format!("n°\u{a0}{own}"), "mai 2022"] {
         assert!(letter.text.contains(stated), "no {stated} in {}", letter.text);
     }
 }

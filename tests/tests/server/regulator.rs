@@ -236,7 +236,7 @@ fn generalisations_stand_beside_the_findings(authority: &Reader<'_>) {
     assert!(!board.contains("motifs-2017"), "{board}");
     let board =
         of(&authority.page("/regulator/findings?code=GENERALISATION-CONDITION-UNMET", "fr"));
-    assert!(!board.contains("case-management"), "{board}");
+    assert!(!board.contains("case-management-regions"), "{board}");
     // They have no history to be asked for.
     for history in ["state=closed", "since=2000-01-01"] {
         let page = authority.page(&format!("/regulator/findings?{history}"), "fr");
