@@ -242,7 +242,7 @@ async fn around(State(app): State<Shared>, request: Request, next: Next) -> Resp
     let path = request.uri().path().to_owned();
     let mut response = next.run(request).await;
     let mut problem = response.extensions_mut().remove::<Problem>();
-    if problem.is_none() && is_plain_refusal(&response) {
+    if problem.is_none() && response.status() == StatusCode::BAD_REQUEST && !is_text(&path) {
         // The router's own words, of a path that is not UTF-8: nothing can be there.
         let nothing = Problem::not_found(&path);
         *response.status_mut() = nothing.status;
@@ -282,10 +282,16 @@ async fn around(State(app): State<Shared>, request: Request, next: Next) -> Resp
     response
 }
 
-fn is_plain_refusal(response: &Response) -> bool {
-    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
-    response.status() == StatusCode::BAD_REQUEST
-        && kind.is_some_and(|kind| kind.starts_with("text/plain"))
+/// Whether a path is UTF-8 once its percent codes are read.
+fn is_text(path: &str) -> bool {
+    let mut parts = path.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let code = part.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok());
+        bytes.extend(code);
+        bytes.extend(part.get(if code.is_some() { 2 } else { 0 }..).unwrap_or_default().bytes());
+    }
+    String::from_utf8(bytes).is_ok()
 }
 
 /// `?lang=`, else the language chosen before, else the header, else French.
