@@ -10,6 +10,7 @@ use greffe_domain::kind::{EventType, StreamType};
 use greffe_domain::rules::generalise;
 use greffe_domain::seal::TreeSize;
 use greffe_domain::verdict::{Finding, Severity, Verdict};
+use greffe_infra::projection::AccessFilter;
 use greffe_infra::store::Fault;
 use serde::Deserialize;
 use serde_json::Value;
@@ -98,24 +99,23 @@ async fn answer(app: &App, affair: &'static Affair) -> Result<Option<Answer>, Fa
             answer.now = Some(judgement.verdict);
         }
         Ask::Recorded => {
-            let ledger = &app.ledger;
-            let wanted =
-                |row: &greffe_infra::store::EntryRow| row.event_type == EventType::AccessRecorded;
-            queries::scan(app, 0, size, wanted, |read| {
-                let Some(recorded) = read.recorded() else { return true };
-                if recorded.access.processing != affair.processing {
-                    return true;
-                }
-                ledger.with_register(|register| {
-                    let (now, changed_by) = queries::now_and_changes(&recorded, register, size);
-                    answer.then = Some(recorded.then.clone());
-                    answer.now = Some(now);
-                    answer.position = Some(recorded.position);
-                    answer.changed_by = changed_by;
-                });
-                false
-            })
-            .await?;
+            let filter = AccessFilter {
+                processing: Some(affair.processing.clone()),
+                limit: 20,
+                ..AccessFilter::default()
+            };
+            let (found, _) = queries::accesses(app, filter).await?;
+            let first =
+                found.iter().find(|(read, _)| read.row.event_type == EventType::AccessRecorded);
+            if let Some((read, standing)) = first
+                && let Some(recorded) = read.recorded()
+            {
+                let (now, changed_by) = queries::stored(&recorded, standing.clone());
+                answer.then = Some(recorded.then.clone());
+                answer.now = Some(now);
+                answer.position = Some(recorded.position);
+                answer.changed_by = changed_by;
+            }
             if answer.now.is_none() {
                 return Ok(None);
             }

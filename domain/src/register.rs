@@ -174,6 +174,12 @@ pub struct Register {
     decisions: HashMap<String, (String, usize)>,
     rulings: HashMap<String, Fact<RecordRuling>>,
     experiments: HashMap<String, Experiment>,
+    /// Processings, decisions, experiments and parties, as `in_order` gives them.
+    order: HashMap<StreamType, Vec<(u64, String)>>,
+    /// As `acts` gives them.
+    acts: Vec<(u64, StreamType, String)>,
+    /// Party → processings that it is the controller of.
+    controlled: HashMap<String, Vec<String>>,
     about: HashMap<StreamType, HashMap<String, About>>,
     /// Digests whose values were erased: none may be disclosed again.
     erased: HashSet<String>,
@@ -255,6 +261,27 @@ impl Register {
 
     pub fn experiments(&self) -> impl Iterator<Item = (&String, &Experiment)> {
         self.experiments.iter()
+    }
+
+    /// Ids of that kind, each with the position it was first recorded at, in that order.
+    /// `kind`: a processing, a decision, an experiment or a party.
+    pub fn in_order(&self, kind: StreamType) -> &[(u64, String)] {
+        self.order.get(&kind).map_or(&[], Vec::as_slice)
+    }
+
+    /// Declarations, their changes, and decisions, in order of recording: what they are about
+    /// comes once for each.
+    pub fn acts(&self) -> &[(u64, StreamType, String)] {
+        &self.acts
+    }
+
+    /// Processings that a party is the controller of, in order of recording.
+    pub fn controlled_by(&self, party: &str) -> &[String] {
+        self.controlled.get(party).map_or(&[], Vec::as_slice)
+    }
+
+    fn is_first(&mut self, kind: StreamType, position: u64, id: &str) {
+        self.order.entry(kind).or_default().push((position, id.to_owned()));
     }
 
     pub fn reference(&self, id: &str) -> Option<&Fact<PublishReference>> {
@@ -387,6 +414,7 @@ impl Register {
                     enrolled: position,
                     revoked: None,
                 };
+                self.is_first(StreamType::Party, position, &opened.registrar);
                 self.parties.insert(
                     opened.registrar.clone(),
                     Party {
@@ -434,6 +462,9 @@ impl Register {
             Body::RegisterParty(b) => {
                 let Ok(key) = PublicKey::from_jwk(&b.key) else { return };
                 self.keys.insert(key.kid().to_owned(), b.party.clone());
+                if !self.parties.contains_key(&b.party) {
+                    self.is_first(StreamType::Party, position, &b.party);
+                }
                 self.parties.insert(
                     b.party.clone(),
                     Party {
@@ -467,13 +498,22 @@ impl Register {
                 let by_controller =
                     self.parties.get(&filed.iss).is_some_and(|p| p.has(Role::Controller));
                 let entry = processing!(b.processing);
-                if entry.versions.is_empty() {
+                let is_first = entry.versions.is_empty();
+                if is_first {
                     entry.first = position;
                 }
                 if entry.controller.is_none() {
                     entry.controller =
                         b.controller.clone().or_else(|| by_controller.then(|| filed.iss.clone()));
+                    if let Some(controller) = &entry.controller {
+                        let own = self.controlled.entry(controller.clone()).or_default();
+                        own.push(b.processing.clone());
+                    }
                 }
+                if is_first {
+                    self.is_first(StreamType::Processing, position, &b.processing);
+                }
+                self.acts.push((position, StreamType::Processing, b.processing.clone()));
                 let formal = self.is_formal(filed, Role::Controller, Some(&b.processing));
                 let fact = fact!(b.clone(), formal);
                 processing!(b.processing).versions.push(fact);
@@ -540,6 +580,10 @@ impl Register {
             Body::RenderDecision(b) => {
                 let formal = self.is_formal(filed, Role::Regulator, None);
                 let rendered = fact!(b.clone(), formal);
+                if !self.decisions.contains_key(&b.decision) {
+                    self.is_first(StreamType::Decision, position, &b.decision);
+                }
+                self.acts.push((position, StreamType::Decision, b.decision.clone()));
                 let decisions = &mut processing!(b.processing).decisions;
                 let place = (b.processing.clone(), decisions.len());
                 decisions.push(Decision { rendered, endings: Vec::new() });
@@ -573,6 +617,9 @@ impl Register {
                 let formal = self.is_formal(filed, Role::Controller, Some(&b.processing));
                 processing!(b.processing).experiments.push(b.experiment.clone());
                 let fact = fact!(b.clone(), formal);
+                if !self.experiments.contains_key(&b.experiment) {
+                    self.is_first(StreamType::Experiment, position, &b.experiment);
+                }
                 let experiment = self.experiments.entry(b.experiment.clone()).or_default();
                 experiment.first = position;
                 experiment.processing.clone_from(&b.processing);

@@ -3,13 +3,17 @@
 // A journey is `await journey(async (reader) => …)`: it fails, and the program ends with 1, on
 // the first claim that does not hold, and also when any page logged an error, broke its own
 // security policy, or asked another origin for anything. Waits are for conditions, never for a
-// length of time. Screenshots go to the directory of GREFFE_SCREENSHOTS and are never compared.
+// length of time. Screenshots go to the directory of GREFFE_SCREENSHOTS and are never compared;
+// those of the user guide also to the directory of GREFFE_GUIDE_IMAGES, where that is set.
 //
 // The first argument of every journey is the address of the service; `--no-scripts` runs it
-// with scripts off.
+// with scripts off. `--programs DIRECTORY` is where our programs are, `--data DIRECTORY` where
+// the ledger served is: what a reader takes away is checked by them, outside the browser.
 
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { chromium } from 'playwright-core';
 
@@ -33,6 +37,50 @@ export function argument(name) {
 const PATIENCE_MS = 60_000;
 
 const screenshots = process.env.GREFFE_SCREENSHOTS;
+const guide = process.env.GREFFE_GUIDE_IMAGES;
+const MAX_GUIDE_IMAGE_BYTES = 150_000;
+
+/** Files that readers take away; gone when the journey ends. */
+let files;
+
+/** Directory of the ledger that is served. */
+export const data = argument('data');
+
+/** Runs one of our programs to its end: `{status, stdout, stderr}`. */
+export function run(program, ...args) {
+  const { error, ...ended } = spawnSync(join(argument('programs'), program), args, {
+    encoding: 'utf8',
+  });
+  if (error) throw error;
+  return ended;
+}
+
+/** Writes a file for a reader to choose, and gives its path. */
+export function file(name, content) {
+  const path = join(files, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+/** Entries in the ledger now. */
+export async function size() {
+  return (await (await fetch(`${service}/v1/head`)).json()).size;
+}
+
+/** The whole ledger, exported, is accepted by the verifier, which shares no state with it. */
+export function verifyLedger() {
+  const whole = join(files, 'whole.ndjson');
+  const exported = run('greffe', 'export', '--data', data, '--out', whole);
+  assert.equal(exported.status, 0, exported.stderr);
+  verify(whole);
+}
+
+/** What was downloaded is accepted by the verifier. Gives what it says. */
+export function verify(path) {
+  const said = run('greffe-verify', path, '--trust', join(data, 'trust.json'));
+  assert.equal(said.status, 0, `${basename(path)}: ${said.stdout}${said.stderr}`);
+  return said.stdout;
+}
 
 /** Runs a journey and ends the program: 0 when all of it held. */
 export async function journey(walk) {
@@ -50,6 +98,7 @@ export async function journey(walk) {
     ],
     env: { ...process.env, LANGUAGE: 'fr', LANG: 'fr_FR.UTF-8' },
   });
+  files = mkdtempSync(join(tmpdir(), 'greffe-journey-'));
   try {
     await walk({ browser, open: (options) => open(browser, options) });
   } catch (error) {
@@ -57,6 +106,7 @@ export async function journey(walk) {
     process.exitCode = 1;
   } finally {
     await browser.close();
+    rmSync(files, { recursive: true });
   }
 }
 
@@ -109,6 +159,36 @@ async function open(browser, options = {}) {
       if (!screenshots) return;
       mkdirSync(screenshots, { recursive: true });
       await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
+    },
+    /**
+     * Keeps a picture of one screen, for the user guide: `to` is what it must show.
+     */
+    async illustrate(name, to = page.locator('main')) {
+      const directories = [screenshots, guide].filter(Boolean);
+      if (directories.length === 0 || !scripts) return;
+      await page.evaluate(() => document.activeElement?.blur());
+      await to.evaluate((element) => {
+        window.scrollTo(0, Math.max(0, element.getBoundingClientRect().top + window.scrollY - 24));
+      });
+      for (const directory of directories) {
+        mkdirSync(directory, { recursive: true });
+        const path = join(directory, `${name}.png`);
+        await page.screenshot({ path });
+        const bytes = statSync(path).size;
+        assert.ok(bytes < MAX_GUIDE_IMAGE_BYTES, `${name}.png: ${bytes} bytes`);
+      }
+    },
+    /** What a reader does starts a download: the path of the file. */
+    async download(act) {
+      const [download] = await Promise.all([page.waitForEvent('download'), act()]);
+      const path = join(files, download.suggestedFilename());
+      await download.saveAs(path);
+      return path;
+    },
+    /** Reaches a link or button by Tab alone and presses it. */
+    async press(locator, key = 'Tab') {
+      await reader.tabTo(locator, key);
+      await page.keyboard.press('Enter');
     },
     /** Signs in as one of the demonstration's people: `citizen`, `controller`, `regulator`. */
     async signInAs(person) {

@@ -33,10 +33,27 @@ const choose = (page, label) => page.getByRole('button', { name: label, exact: t
 
 const signedIn = (page) => page.locator('form[action="/signout"]').count();
 
+/**
+ * What the reader does ends on a page of that status at that service; redirections on the way
+ * there do not count.
+ */
+async function answered(page, status, act, at = service) {
+  const [response] = await Promise.all([
+    page.waitForResponse(
+      (response) =>
+        response.url().startsWith(`${at}/signin`) &&
+        response.request().isNavigationRequest() &&
+        (response.status() < 300 || response.status() >= 400),
+    ),
+    act(),
+  ]);
+  assert.equal(response.status(), status, `${response.url()}: status`);
+}
+
 /** The reader is told why, nobody is signed in, and the way on is there. */
-async function refused(reader, status, words) {
+async function refused(reader, words) {
   const { page } = reader;
-  await page.waitForURL((url) => url.origin === new URL(service).origin || status === 502);
+  await page.waitForURL((url) => url.origin === new URL(service).origin);
   const text = await page.locator('main').innerText();
   assert.match(text, words);
   assert.ok((await page.locator('main a').count()) > 0, 'a way on');
@@ -68,8 +85,8 @@ await journey(async ({ open }) => {
   // The same answer of the provider once more: it was for one sign-in, which is over.
   const used = answer;
   await context.clearCookies({ name: 'greffe-session' });
-  await page.goto(used);
-  await refused(reader, 403, /Rouvrir la page|recommencer/i);
+  await answered(page, 403, () => page.goto(used));
+  await refused(reader, /Rouvrir la page|recommencer/i);
 
   // Signing out ends it on the server: the cookie put back is worth nothing.
   await context.addCookies([session]);
@@ -85,21 +102,22 @@ await journey(async ({ open }) => {
   await toProvider(reader);
   const stolen = new URL(await answerOf(reader, 'salariee'));
   stolen.searchParams.set('code', new URL(used).searchParams.get('code'));
-  await page.goto(stolen.href);
-  await refused(reader, 403, /n’a pas confirmé/);
+  await answered(page, 403, () => page.goto(stolen.href));
+  await refused(reader, /n’a pas confirmé/);
 
   // A state that is not this browser's.
   await toProvider(reader);
   const forged = new URL(await answerOf(reader, 'salariee'));
   forged.searchParams.set('state', 'somebody-elses');
-  await page.goto(forged.href);
-  await refused(reader, 403, /n’est plus valable/);
+  await answered(page, 403, () => page.goto(forged.href));
+  await refused(reader, /n’est plus valable/);
 
   // Whoever is led to the end of a sign-in that another browser began.
   const other = await open({ elsewhere: [provider], expected });
   await toProvider(other);
-  await page.goto(await answerOf(other, 'salariee'));
-  await refused(reader, 403, /n’est plus valable/);
+  const theirs = await answerOf(other, 'salariee');
+  await answered(page, 403, () => page.goto(theirs));
+  await refused(reader, /n’est plus valable/);
   await other.close();
 
   // Who cannot be known, who gives up, whose party is not registered.
@@ -110,8 +128,8 @@ await journey(async ({ open }) => {
     ['Renoncer', /n’a pas confirmé/],
   ]) {
     await toProvider(reader);
-    await choose(page, label);
-    await refused(reader, 403, words);
+    await answered(page, 403, () => choose(page, label));
+    await refused(reader, words);
     await context.clearCookies();
   }
   await reader.picture(`sign-in-refused${suffix}`);
@@ -135,7 +153,7 @@ await journey(async ({ open }) => {
   await wary.page.goto(`${strict}/signin`);
   await wary.page.locator('form:has([name=form]) button').click();
   await wary.page.waitForURL(`${provider}/choose/**`);
-  await choose(wary.page, 'Une salariée');
+  await answered(wary.page, 403, () => choose(wary.page, 'Une salariée'), strict);
   await wary.page.waitForURL(`${strict}/**`);
   assert.match(await wary.page.locator('main').innerText(), /pas assez sûr/);
   await wary.close();
@@ -144,7 +162,8 @@ await journey(async ({ open }) => {
   const down = argument('down');
   const alone = await open({ elsewhere: [down], expected });
   await alone.page.goto(`${down}/signin`);
-  await alone.page.locator('form:has([name=form]) button').click();
+  const begin = alone.page.locator('form:has([name=form]) button');
+  await answered(alone.page, 502, () => begin.click(), down);
   await alone.page.getByText('ne répond pas').waitFor();
   await alone.close();
 

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use greffe_domain::kind::Kind;
 use serde_json::{Value, json};
@@ -60,6 +61,17 @@ impl Browser {
         }
         let answer = request.call().expect("an answer");
         self.read(answer)
+    }
+
+    /// How long the answer's first byte took, and the page.
+    pub fn first_byte(&mut self, path: &str) -> (Duration, Page) {
+        let mut request = self.agent.get(format!("{}{path}", self.base));
+        for (name, value) in self.headers() {
+            request = request.header(name, value);
+        }
+        let asked = Instant::now();
+        let answer = request.call().expect("an answer");
+        (asked.elapsed(), self.read(answer))
     }
 
     /// Sends a form.

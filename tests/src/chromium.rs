@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::node;
 use crate::server::program;
+use crate::vectors::path;
 
 /// One browser at a time, also where one process runs all tests.
 static BROWSER: Mutex<()> = Mutex::new(());
@@ -34,10 +35,13 @@ pub fn walk(journey: &str, arguments: &[&str]) {
         browser.display()
     );
     let script = format!("browser/{journey}.mjs");
-    let output = node::command(Path::new(&script), arguments)
-        .env("GREFFE_SCREENSHOTS", screenshots())
-        .output()
-        .unwrap_or_else(|e| panic!("run {script}: {e}"));
+    let mut command = node::command(Path::new(&script), arguments);
+    command.env("GREFFE_SCREENSHOTS", screenshots());
+    if let Some(directory) = std::env::var_os("GREFFE_GUIDE_IMAGES") {
+        // As it is written at the root of the repository, where it is documented.
+        command.env("GREFFE_GUIDE_IMAGES", path("..").join(directory));
+    }
+    let output = command.output().unwrap_or_else(|e| panic!("run {script}: {e}"));
     assert!(
         output.status.success(),
         "{script} {}\n{}{}",

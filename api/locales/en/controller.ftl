@@ -113,7 +113,7 @@ file-kind-use-record = Use against a person
 file-kind-works-council-opine = Opinion of the works council
 file-label = Label of its own
 file-largest-share-permille = Share of the largest contributor (per mille)
-file-legend = 🔒 marks what is personal: signed as a salted digest, revealed to the ledger alone, erasable. Codes are typed, or chosen from the list offered.
+file-legend = A padlock marks what is personal: signed as a salted digest, revealed to the ledger alone, erasable. Codes are typed, or chosen from the list offered.
 file-live = Finding if it were filed now
 file-live-paused = Too many requests within a minute: the finding will be back shortly.
 file-live-waiting = The finding shows as soon as the required fields are filled in.
@@ -200,7 +200,7 @@ report-wrong = { $n ->
 
 review-edit = Back to the form
 review-json = The exact filing, as JSON
-review-json-note = This text is what is signed, 🔒 values replaced by their digests.
+review-json-note = This text is what is signed, concealed values replaced by their digests.
 review-nothing-yet = Nothing is filed yet.
 review-title = Review and sign
 review-verdict = Finding if it were filed now

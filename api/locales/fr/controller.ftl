@@ -113,7 +113,7 @@ file-kind-use-record = Utilisation à l’encontre d’une personne
 file-kind-works-council-opine = Avis du comité d’entreprise
 file-label = Intitulé propre
 file-largest-share-permille = Part du plus grand contributeur (pour mille)
-file-legend = 🔒 marque ce qui est personnel : signé sous forme d’empreinte salée, révélé au registre seul, effaçable. Les codes se saisissent ou se choisissent dans la liste proposée.
+file-legend = Un cadenas marque ce qui est personnel : signé sous forme d’empreinte salée, révélé au registre seul, effaçable. Les codes se saisissent ou se choisissent dans la liste proposée.
 file-live = Constat si c’était déposé maintenant
 file-live-paused = Trop de demandes en une minute : le constat reprendra dans un instant.
 file-live-waiting = Le constat s’affichera dès que les champs obligatoires seront remplis.
@@ -200,7 +200,7 @@ report-wrong = { $n ->
 
 review-edit = Revenir au formulaire
 review-json = Le dépôt exact, en JSON
-review-json-note = C’est ce texte qui est signé, valeurs 🔒 remplacées par leurs empreintes.
+review-json-note = C’est ce texte qui est signé, valeurs dissimulées remplacées par leurs empreintes.
 review-nothing-yet = Rien n’est encore déposé.
 review-title = Relire et signer
 review-verdict = Constat si c’était déposé maintenant

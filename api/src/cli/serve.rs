@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use greffe_domain::vocabulary::Role;
 use greffe_infra::ledger::{Ledger, Purpose, Standing};
@@ -118,6 +119,9 @@ pub async fn told_to_stop() {
     }
 }
 
+/// Longest wait for the lists of a server that stops.
+const CATCH_UP: Duration = Duration::from_secs(60);
+
 /// A server of this process, on a free port of the loopback, for commands that ask HTTP
 /// questions of a directory.
 pub struct Local {
@@ -164,9 +168,14 @@ impl Local {
             .map_err(|_| CliError::broken("no token could be made", "try again"))
     }
 
+    /// Stops, once its lists hold what the ledger does, or cannot be brought to: nothing
+    /// uses the directory afterwards.
     pub async fn stop(self) {
+        let caught_up = self.app.projections.wait_for(self.app.ledger.size());
+        let _ = tokio::time::timeout(CATCH_UP, caught_up).await;
         let _ = self.stop.send(());
         let _ = self.task.await;
+        self.app.close().await;
     }
 
     /// Rebuilds a directory's projections from zero; returns the size they then cover.

@@ -73,6 +73,7 @@ pub async fn accesses(
 ) -> Result<Json<Value>, Problem> {
     let (_, subject) = visitor.citizen()?;
     params.only(PARAMS)?;
+    queries::up_to_date(&app).await?;
     let (from, to) = (params.date("from")?, params.date("to")?);
     let about = match params.text("site") {
         Some(site) => About::Workplace { site: site.to_owned(), from, to },

@@ -28,7 +28,7 @@ pub mod tokens;
 mod vocabulary;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::Body;
@@ -41,6 +41,7 @@ use greffe_infra::clock::Clock;
 use greffe_infra::ledger::Ledger;
 use greffe_infra::projection::{PROJECTIONS_FILE, Projections};
 use greffe_infra::store::Fault;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use extract::{Json, Known, Language, Params, Text};
@@ -69,8 +70,14 @@ pub struct App {
     pub desk: Option<desk::Desk>,
     /// Batches that wait for a signature.
     pub drafts: pages::controller::batch::Drafts,
-    /// Follows the ledger; ends with the app.
-    follower: JoinHandle<()>,
+    /// Follows the ledger; ends with the app, or before it by `close`.
+    follower: Mutex<Option<Follower>>,
+}
+
+/// The task that keeps the projections up, and what tells it to end.
+struct Follower {
+    task: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
 }
 
 pub type Shared = Arc<App>;
@@ -85,7 +92,11 @@ impl App {
         desk: Option<desk::Desk>,
     ) -> Result<Shared, Fault> {
         let projections = Arc::new(Projections::open(&directory.join(PROJECTIONS_FILE))?);
-        let follower = tokio::spawn(Arc::clone(&projections).run(ledger.clone()));
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        let task = tokio::spawn(Arc::clone(&projections).run_until(ledger.clone(), stopped));
         Ok(Arc::new(Self {
             ledger,
             projections,
@@ -98,8 +109,17 @@ impl App {
             sign_in,
             desk,
             drafts: Default::default(),
-            follower,
+            follower: Mutex::new(Some(Follower { task, stop })),
         }))
+    }
+
+    /// Ends what follows the ledger, and waits until it let go of it: the directory may then
+    /// be opened again, or moved.
+    pub async fn close(&self) {
+        let follower = self.follower.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Follower { task, stop }) = follower else { return };
+        let _ = stop.send(());
+        let _ = task.await;
     }
 
     /// Rebuilds the projections of `directory` from the first entry; answers the size they
@@ -112,7 +132,10 @@ impl App {
 
 impl Drop for App {
     fn drop(&mut self) {
-        self.follower.abort();
+        let follower = self.follower.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(follower) = follower {
+            follower.task.abort();
+        }
     }
 }
 

@@ -131,6 +131,19 @@ impl Problem {
         }
     }
 
+    /// Lists do not hold yet what is recorded: an answer would leave something out.
+    pub fn late() -> Self {
+        Self {
+            retry_after_s: Some(RETRY_AFTER_S),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "les listes n’ont pas encore rejoint le registre : une réponse serait incomplète ; réessayer dans un instant",
+                "the lists have not caught up with the ledger: an answer would leave something out; try again in a moment",
+            )
+        }
+    }
+
     pub fn body_too_large() -> Self {
         Refusal::new(
             C::FilingTooLarge,

@@ -11,6 +11,7 @@ use crate::words::Lang;
 use greffe_domain::body::Access;
 use greffe_domain::date::Timestamp;
 use greffe_domain::event::{Event, Filed};
+use greffe_domain::kind::StreamType;
 use greffe_domain::register::Register;
 use greffe_domain::rules::{self, CURRENT, Case, Rulebook, again};
 use greffe_domain::sdjwt::Disclosure;
@@ -22,6 +23,7 @@ use greffe_infra::projection::{
 use greffe_infra::store::{EntryRow, Fault, FaultKind};
 
 use super::App;
+use super::problem::Problem;
 
 /// Entries read at once.
 const CHUNK: usize = 1_024;
@@ -146,8 +148,16 @@ pub fn stored(recorded: &Recorded<'_>, now: Now) -> (Verdict, Vec<u64>) {
 const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// Lets a filer read what it filed. Past the wait the lists are late, which `/readyz` says.
-pub async fn caught_up(app: &App) {
-    let _ = tokio::time::timeout(CATCH_UP, app.projections.wait_for(app.ledger.size())).await;
+/// Whether they are up to date.
+pub async fn caught_up(app: &App) -> bool {
+    let waited = app.projections.wait_for(app.ledger.size());
+    tokio::time::timeout(CATCH_UP, waited).await.is_ok()
+}
+
+/// The same for whom a late list would deceive: a person who is told that nobody saw their
+/// data. Errors: `unavailable`, to be asked again.
+pub async fn up_to_date(app: &App) -> Result<(), Problem> {
+    if caught_up(app).await { Ok(()) } else { Err(Problem::late()) }
 }
 
 /// A page of entries, read, and the cursor of the next page.
@@ -193,6 +203,16 @@ pub async fn newest_of(
     caught_up(app).await;
     let page = app.projections.newest_of(party, own, cursor, limit).await?;
     Ok((read_all(app, &page.items).await?, page.next))
+}
+
+/// What the public register holds by names, titles, numbers and ids: kind and id.
+pub async fn named(
+    app: &App,
+    words: &str,
+    limit: usize,
+) -> Result<Vec<(StreamType, String)>, Fault> {
+    caught_up(app).await;
+    app.projections.named(words.to_owned(), limit).await
 }
 
 pub async fn stats(app: &App) -> Result<Stats, Fault> {

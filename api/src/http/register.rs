@@ -12,7 +12,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use greffe_domain::date::{Certainty, Interval, LegalDate};
 use greffe_domain::kind::StreamType;
-use greffe_domain::register::{Decision, Fact, Party, View};
+use greffe_domain::register::{Decision, Fact, Party, Register, View};
 use greffe_domain::rules::generalise;
 use greffe_domain::seal::{Leaf, Position};
 use greffe_domain::verdict::Evidence;
@@ -120,13 +120,22 @@ fn insert(value: &mut Value, bodies: &HashMap<u64, Value>) {
     }
 }
 
-/// A page of `rows`, in order of the position they first appeared at.
-fn page(params: &Params, mut rows: Vec<(u64, Value)>) -> Result<Json<Value>, Problem> {
+/// A page of what the register has of one kind, in order of the position it was first
+/// recorded at; what `row` answers nothing about is left out.
+fn page(
+    app: &Shared,
+    params: &Params,
+    kind: StreamType,
+    row: impl Fn(&Register, &str) -> Option<Value>,
+) -> Result<Json<Value>, Problem> {
     let (cursor, limit) = (params.number("cursor")?.unwrap_or(0), params.limit()?);
-    rows.retain(|(position, _)| *position >= cursor);
-    rows.sort_by_key(|(position, _)| *position);
-    let next = rows.get(limit).map(|(position, _)| position.to_string());
-    let items: Vec<Value> = rows.into_iter().take(limit).map(|(_, row)| row).collect();
+    let (items, next) = app.ledger.with_register(|register| {
+        let all = register.in_order(kind);
+        let rest = &all[all.partition_point(|(position, _)| *position < cursor)..];
+        let mut rows = rest.iter().filter_map(|(p, id)| Some((*p, row(register, id)?)));
+        let items: Vec<Value> = rows.by_ref().take(limit).map(|(_, row)| row).collect();
+        (items, rows.next().map(|(position, _)| position.to_string()))
+    });
     Ok(Json(json!({"items": items, "next": next})))
 }
 
@@ -140,35 +149,27 @@ pub async fn processings(
 ) -> Result<Json<Value>, Problem> {
     params.only(LIST)?;
     let when = When::read(&app, &params).await?;
-    let rows = app.ledger.with_register(|register| {
+    page(&app, &params, StreamType::Processing, |register, id| {
         let view = register.view(when.size);
-        let ids = register.processings().map(|(id, _)| id);
-        ids.filter_map(|id| view.processing(id).map(|p| (id, p)))
-            .filter_map(|(id, p)| {
-                let versions = view.known(&p.versions);
-                let version = versions.iter().rev().find(|v| when.valid(&v.at).is_some())?;
-                let data = &version.data;
-                let purposes: Vec<_> = data.purposes.iter().map(|p| p.code).collect();
-                let categories: Vec<_> = data.categories.iter().map(|c| c.code).collect();
-                Some((
-                    p.first,
-                    json!({
-                        "id": id,
-                        "position": version.position,
-                        "first_position": p.first,
-                        "controller": p.controller,
-                        "title": data.title,
-                        "purposes": purposes,
-                        "categories": categories,
-                        "legal_basis": data.legal_basis,
-                        "formal": version.formal,
-                        "valid": when.valid(&version.at),
-                    }),
-                ))
-            })
-            .collect()
-    });
-    page(&params, rows)
+        let p = view.processing(id)?;
+        let versions = view.known(&p.versions);
+        let version = versions.iter().rev().find(|v| when.valid(&v.at).is_some())?;
+        let data = &version.data;
+        let purposes: Vec<_> = data.purposes.iter().map(|p| p.code).collect();
+        let categories: Vec<_> = data.categories.iter().map(|c| c.code).collect();
+        Some(json!({
+            "id": id,
+            "position": version.position,
+            "first_position": p.first,
+            "controller": p.controller,
+            "title": data.title,
+            "purposes": purposes,
+            "categories": categories,
+            "legal_basis": data.legal_basis,
+            "formal": version.formal,
+            "valid": when.valid(&version.at),
+        }))
+    })
 }
 
 pub async fn processing(
@@ -254,14 +255,10 @@ fn obstacles(when: &When, view: View<'_>, kind: StreamType, id: &str) -> Value {
 pub async fn decisions(State(app): State<Shared>, params: Params) -> Result<Json<Value>, Problem> {
     params.only(LIST)?;
     let when = When::read(&app, &params).await?;
-    let rows = app.ledger.with_register(|register| {
+    page(&app, &params, StreamType::Decision, |register, id| {
         let view = register.view(when.size);
-        let ids = register.decisions().map(|(id, _)| id);
-        ids.filter_map(|id| view.decision(id))
-            .filter_map(|d| Some((d.rendered.position, decision_json(&when, view, d)?)))
-            .collect()
-    });
-    page(&params, rows)
+        decision_json(&when, view, view.decision(id)?)
+    })
 }
 
 pub async fn decision(
@@ -359,30 +356,21 @@ pub async fn experiments(
 ) -> Result<Json<Value>, Problem> {
     params.only(LIST)?;
     let when = When::read(&app, &params).await?;
-    let rows = app.ledger.with_register(|register| {
+    page(&app, &params, StreamType::Experiment, |register, id| {
         let view = register.view(when.size);
-        let ids = register.experiments().map(|(id, _)| id);
-        ids.filter_map(|id| view.experiment(id).map(|e| (id, e)))
-            .filter_map(|(id, e)| {
-                let launch =
-                    view.known(&e.launches).iter().rev().find(|l| when.valid(&l.at).is_some())?;
-                Some((
-                    e.first,
-                    json!({
-                        "id": id,
-                        "position": launch.position,
-                        "processing": e.processing,
-                        "unit": launch.data.unit,
-                        "start": launch.data.start.text(),
-                        "end": launch.data.end.as_ref().map(|e| e.text()),
-                        "sites": when.count(view, &e.sites),
-                        "valid": when.valid(&launch.at),
-                    }),
-                ))
-            })
-            .collect()
-    });
-    page(&params, rows)
+        let e = view.experiment(id)?;
+        let launch = view.known(&e.launches).iter().rev().find(|l| when.valid(&l.at).is_some())?;
+        Some(json!({
+            "id": id,
+            "position": launch.position,
+            "processing": e.processing,
+            "unit": launch.data.unit,
+            "start": launch.data.start.text(),
+            "end": launch.data.end.as_ref().map(|e| e.text()),
+            "sites": when.count(view, &e.sites),
+            "valid": when.valid(&launch.at),
+        }))
+    })
 }
 
 pub async fn experiment(
@@ -437,12 +425,10 @@ pub async fn experiment_at(app: &Shared, id: &str, when: &When) -> Result<Value,
 pub async fn parties(State(app): State<Shared>, params: Params) -> Result<Json<Value>, Problem> {
     params.only(LIST)?;
     let when = When::read(&app, &params).await?;
-    let rows = app.ledger.with_register(|register| {
-        let known = register.parties().filter(|(_, p)| p.position < when.size);
-        known.map(|(id, p)| (p.position, party_json(&when, id, p))).collect()
-    });
-    // Two parties never share a position, except those of one batch, which have their own.
-    page(&params, rows)
+    page(&app, &params, StreamType::Party, |register, id| {
+        let party = register.party(id).filter(|p| p.position < when.size)?;
+        Some(party_json(&when, id, party))
+    })
 }
 
 pub async fn party(

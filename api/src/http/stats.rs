@@ -3,6 +3,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use greffe_domain::kind::StreamType;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
@@ -12,10 +13,10 @@ pub async fn all(State(app): State<Shared>) -> Result<Json<Value>, Problem> {
     let stats = queries::stats(&app).await?;
     let register = app.ledger.with_register(|r| {
         json!({
-            "parties": r.parties().count(),
-            "processings": r.processings().count(),
-            "decisions": r.decisions().count(),
-            "experiments": r.experiments().count(),
+            "parties": r.in_order(StreamType::Party).len(),
+            "processings": r.in_order(StreamType::Processing).len(),
+            "decisions": r.in_order(StreamType::Decision).len(),
+            "experiments": r.in_order(StreamType::Experiment).len(),
             "rulings": r.rulings().count(),
             "references": r.references().count(),
         })

@@ -26,7 +26,7 @@ impl Aggregate for Decision {
                 if self.rendered {
                     let position =
                         register.decision(&body.decision).map_or(0, |d| d.rendered.position);
-                    return Err(already_exists(position, &body.decision));
+                    return Err(already_exists(command, "/decision", position, &body.decision));
                 }
                 if let Some(formality) = &body.formality {
                     let filed = register.formality(formality);

@@ -23,7 +23,7 @@ impl Aggregate for Experiment {
             Body::LaunchExperiment(body) => {
                 if self.launched {
                     let position = register.experiment(&body.experiment).map_or(0, |e| e.first);
-                    return Err(already_exists(position, &body.experiment));
+                    return Err(already_exists(command, "/experiment", position, &body.experiment));
                 }
                 own_processing(command, &body.processing)?;
                 return Ok(vec![command.event()]);
@@ -61,7 +61,7 @@ impl Aggregate for Experiment {
         if let Body::EnrolSite(body) = command.body()
             && let Some(known) = experiment.enrolments(&body.site.id).find(|s| s.data == body.site)
         {
-            return Err(already_exists(known.position, &body.site.id));
+            return Err(already_exists(command, "/site/id", known.position, &body.site.id));
         }
         Ok(vec![command.event()])
     }

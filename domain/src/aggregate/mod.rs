@@ -157,13 +157,15 @@ fn not_yours(fr: &str, en: &str) -> Refusal {
     Refusal::new(C::NotYours, fr, en)
 }
 
-fn already_exists(position: u64, what: &str) -> Refusal {
-    Refusal::forbidden_by(
-        position,
+/// `member`: where in the body the id stands, as `/processing`.
+fn already_exists(command: &Command, member: &str, position: u64, what: &str) -> Refusal {
+    let named = Refusal::at(
+        command.pointer(member),
         C::AlreadyExists,
         format!("« {what} » existe déjà (entrée {position}) ; choisir un autre identifiant"),
         format!("`{what}` exists already (entry {position}); choose another id"),
-    )
+    );
+    Refusal { position: Some(position), ..named }
 }
 
 /// A controller files for its own processings; an observer describes anybody's.

@@ -30,7 +30,7 @@ impl Aggregate for Party {
                 // an event of its own.
                 let known = register.party(&body.party).map(|p| p.position);
                 if self.registered || known.is_some() {
-                    return Err(already_exists(known.unwrap_or(0), &body.party));
+                    return Err(already_exists(command, "/party", known.unwrap_or(0), &body.party));
                 }
                 check_key(command, &body.party, &body.key, &body.proof)?;
             }

@@ -28,7 +28,7 @@ impl Aggregate for Processing {
             Body::Declare(body) => {
                 if self.declared {
                     let position = register.processing(&body.processing).map_or(0, |p| p.first);
-                    return Err(already_exists(position, &body.processing));
+                    return Err(already_exists(command, "/processing", position, &body.processing));
                 }
                 may_declare(command, body)?;
             }
@@ -59,7 +59,12 @@ impl Aggregate for Processing {
             Body::FileFormality(body) => {
                 own_processing(command, &body.processing)?;
                 if let Some((_, filed)) = register.formality(&body.formality) {
-                    return Err(already_exists(filed.position, &body.formality));
+                    return Err(already_exists(
+                        command,
+                        "/formality",
+                        filed.position,
+                        &body.formality,
+                    ));
                 }
                 if command.filing.evidence.is_formal() {
                     check_declared(command, &body.processing, &body.purposes)?;
@@ -74,7 +79,7 @@ impl Aggregate for Processing {
                             p.receipts.iter().find(|r| r.data.formality == body.formality)
                         })
                         .map_or(0, |r| r.position);
-                    return Err(already_exists(position, &body.formality));
+                    return Err(already_exists(command, "/formality", position, &body.formality));
                 }
             }
             Body::RecordInformation(body) => own_processing(command, &body.processing)?,

@@ -47,10 +47,14 @@ fn decide(recorded: bool, command: &Command) -> Result<Vec<Event>, Refusal> {
     let register = command.register();
     match command.body() {
         Body::PublishReference(body) if recorded => Err(already_exists(
+            command,
+            "/reference",
             register.reference(&body.reference).map_or(0, |r| r.position),
             &body.reference,
         )),
         Body::RecordRuling(body) if recorded => Err(already_exists(
+            command,
+            "/ruling",
             register.ruling(&body.ruling).map_or(0, |r| r.position),
             &body.ruling,
         )),

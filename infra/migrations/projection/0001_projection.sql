@@ -38,11 +38,9 @@ CREATE TABLE entries (
     recorded    INTEGER NOT NULL  -- microseconds since 1970, UTC; never decreases
 ) STRICT;
 
--- Clear titles, names and numbers, in lower case, of the entries that have any.
-CREATE TABLE texts (
-    position INTEGER PRIMARY KEY,
-    folded   TEXT NOT NULL
-) STRICT;
+-- Clear titles, names, numbers and ids, without case or accents, of the entries that have any:
+-- `rowid` is the position. Any part of three characters or more is found by an index.
+CREATE VIRTUAL TABLE texts USING fts5 (folded, tokenize = 'trigram');
 
 CREATE TABLE accesses (
     position    INTEGER PRIMARY KEY,

@@ -49,7 +49,7 @@ pub const PROJECTIONS_FILE: &str = "projections.db";
 
 const MIGRATION: &str = include_str!("../../migrations/projection/0001_projection.sql");
 /// Number of the schema, the file's `user_version`. Any other one is dropped.
-const SCHEMA: i64 = 3;
+const SCHEMA: i64 = 4;
 
 /// Entries of one transaction: references are random, and the more of them one transaction
 /// holds, the less often each page of their index is written.
@@ -110,13 +110,27 @@ impl Projections {
     /// Follows the ledger until the task is aborted. A failure is tried again; meanwhile
     /// the lag grows, which is what to watch.
     pub async fn run(self: Arc<Self>, ledger: Ledger) {
+        self.run_until(ledger, std::future::pending()).await;
+    }
+
+    /// The same until `stop`. When this returns nothing of it uses the ledger or the file any
+    /// more; an aborted task may still be writing.
+    pub async fn run_until(self: Arc<Self>, ledger: Ledger, stop: impl Future<Output = ()>) {
         let mut head = ledger.watch_head();
+        let mut stop = std::pin::pin!(stop);
         loop {
             head.borrow_and_update();
-            if self.catch_up(&ledger).await.is_err() {
-                tokio::time::sleep(RETRY).await;
-            } else if head.changed().await.is_err() {
-                return;
+            let retried = self.catch_up(&ledger).await.is_err();
+            let again = async {
+                if retried {
+                    tokio::time::sleep(RETRY).await;
+                    return true;
+                }
+                head.changed().await.is_ok()
+            };
+            tokio::select! {
+                () = &mut stop => return,
+                again = again => if !again { return },
             }
         }
     }

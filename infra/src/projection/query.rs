@@ -4,10 +4,11 @@
 //! starts: entries that arrive meanwhile come after it. A query walks the shortest list of
 //! positions among the words it is asked for and tests the rows for the rest.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use greffe_domain::date::{Interval, LegalDate, Timestamp};
+use greffe_domain::kind::{EventType, StreamType};
 use greffe_domain::rules::again::State;
 use greffe_domain::seal::TreeSize;
 use greffe_domain::subject::SubjectRef;
@@ -18,9 +19,22 @@ use serde::Serialize;
 
 use super::Projections;
 use super::counts;
+use super::read::fold;
 use super::row::{day, day_number, int, read_verdict, subject_key, unlisted};
 use super::words::Facet;
 use crate::store::Fault;
+
+/// What the public register is searched for.
+const NAMED: [StreamType; 4] =
+    [StreamType::Processing, StreamType::Decision, StreamType::Experiment, StreamType::Party];
+/// The events that name one of them.
+const NAMING: [EventType; 5] = [
+    EventType::ProcessingDeclared,
+    EventType::ProcessingAmended,
+    EventType::DecisionRendered,
+    EventType::ExperimentLaunched,
+    EventType::PartyRegistered,
+];
 
 /// Most items of a page.
 pub const MAX_PAGE: usize = 1_000;
@@ -347,6 +361,16 @@ impl Projections {
             .await
     }
 
+    /// Processings, decisions, experiments and parties by their names, titles, numbers and ids,
+    /// without case or accents; all words must be there. The last recorded first.
+    pub async fn named(
+        self: &Arc<Self>,
+        words: String,
+        limit: usize,
+    ) -> Result<Vec<(StreamType, String)>, Fault> {
+        self.query("search the register", move |c| named(c, &words, limit)).await
+    }
+
     pub async fn stats(self: &Arc<Self>) -> Result<Stats, Fault> {
         self.query("count entries", stats).await
     }
@@ -399,6 +423,15 @@ struct Query {
 }
 
 impl Query {
+    /// A condition on `texts.folded`: that a folded text is part of it. The index of its
+    /// groups of three characters finds those that may; `instr` tells which do.
+    fn within(&mut self, text: &str) -> String {
+        // What stands for any text in a pattern stands for one character here.
+        let pattern: String = text.chars().map(|c| if c == '%' { '_' } else { c }).collect();
+        let (pattern, text) = (self.bind(format!("%{pattern}%")), self.bind(text.to_owned()));
+        format!("folded LIKE {pattern} AND instr(folded, {text}) > 0")
+    }
+
     /// Binds a value; answers how the text refers to it.
     fn bind(&mut self, value: impl Into<Value>) -> String {
         self.values.push(value.into());
@@ -918,11 +951,11 @@ fn audit(c: &Connection, filter: &AuditFilter) -> rusqlite::Result<Page<AuditRow
         let after = Timestamp::from_micros(time.micros().saturating_add(1));
         query.such_that("e.position < #", int(first_recorded_from(c, after)?));
     }
+    let mut source = None;
     if let Some(q) = filter.q.as_deref().filter(|q| !q.is_empty()) {
-        search(c, &mut query, &q.to_lowercase())?;
+        source = search(c, &mut query, &fold(q), from, order)?;
     }
     query.such_that(&format!("e.position {compare} #"), int(from));
-    let mut source = None;
     if let Some(stream) = &filter.stream {
         let (kind, id) = match stream.split_once('/') {
             Some((kind, id)) => (kind, Some(id)),
@@ -981,40 +1014,103 @@ fn audit(c: &Connection, filter: &AuditFilter) -> rusqlite::Result<Page<AuditRow
     Ok(page(items, limit, |row| row.position))
 }
 
-/// Entries of which `q`, in lower case, is part. Words are few: they are looked through
-/// here, and the rows for their ids.
-fn search(c: &Connection, query: &mut Query, q: &str) -> rusqlite::Result<()> {
+/// Processings, decisions, experiments and parties of whose recorded words each of `words`
+/// is part: those recorded last first, each once.
+fn named(c: &Connection, words: &str, limit: usize) -> rusqlite::Result<Vec<(StreamType, String)>> {
+    let mut query = Query::default();
+    let mut within = Vec::new();
+    for word in fold(words).split_whitespace() {
+        within.push(query.within(word));
+    }
+    if within.is_empty() {
+        return Ok(Vec::new());
+    }
+    let types: Vec<&str> = NAMING.iter().map(|t| t.as_str()).collect();
+    let types = query.bind(serde_json::json!(types).to_string());
+    let facet = Facet::EventType as i64;
+    let sql = format!(
+        "SELECT s.text FROM texts t CROSS JOIN entries e ON e.position = t.rowid \
+         JOIN words s ON s.id = e.stream_id \
+         WHERE {} AND e.event_type IN (SELECT id FROM words WHERE facet = {facet} \
+         AND text IN (SELECT value FROM json_each({types}))) ORDER BY t.rowid DESC",
+        within.join(" AND ")
+    );
+    let mut statement = c.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(&query.values))?;
+    let mut seen = HashSet::new();
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let stream: String = row.get(0)?;
+        let named = stream.split_once('/').and_then(|(kind, id)| {
+            let kind = NAMED.into_iter().find(|named| named.as_str() == kind)?;
+            Some((kind, id.to_owned()))
+        });
+        if let Some(named) = named.filter(|named| seen.insert(named.clone())) {
+            found.push(named);
+            if found.len() == limit {
+                break;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Entries of which `q`, folded, is part: of their texts, of their kind's name or of their
+/// author's id; and the entry that has it for its position. Words are few: they are looked
+/// through here.
+///
+/// Answers where positions come from, from `from` on; `None`: so many words have it that one
+/// entry in a few is wanted, and they are read one after the other.
+fn search(
+    c: &Connection,
+    query: &mut Query,
+    q: &str,
+    from: u64,
+    order: Order,
+) -> rusqlite::Result<Option<String>> {
+    const LISTS: usize = 16;
     let mut statement = c.prepare_cached("SELECT id, text FROM words WHERE facet = ?1")?;
-    let mut ids_of = |facet: Facet| -> rusqlite::Result<String> {
+    let mut ids_of = |facet: Facet| -> rusqlite::Result<Vec<i64>> {
         let mut ids = Vec::new();
         let mut rows = statement.query([facet as i64])?;
         while let Some(row) = rows.next()? {
             let text: String = row.get(1)?;
-            let text = match facet {
-                Facet::Stream => text.split_once('/').map_or("", |(_, id)| id),
-                _ => text.as_str(),
-            };
-            if text.to_lowercase().contains(q) {
-                ids.push(row.get::<_, i64>(0)?.to_string());
+            if fold(&text).contains(q) {
+                ids.push(row.get(0)?);
             }
         }
-        Ok(format!("[{}]", ids.join(",")))
+        Ok(ids)
     };
-    let types = ids_of(Facet::EventType)?;
-    let parties = ids_of(Facet::Party)?;
-    let streams = ids_of(Facet::Stream)?;
-    let types = query.bind(types);
-    let parties = query.bind(parties);
-    let streams = query.bind(streams);
-    let q = query.bind(q.to_owned());
+    let (types, parties) = (ids_of(Facet::EventType)?, ids_of(Facet::Party)?);
+    let list = |ids: &[i64]| serde_json::json!(ids).to_string();
+    let (in_types, in_parties) = (query.bind(list(&types)), query.bind(list(&parties)));
+    let own = q.parse::<u64>().ok().filter(|position| position.to_string() == q);
+    let own = query.bind(own.map_or(Value::Null, |position| Value::Integer(int(position))));
+    let text = query.bind(q.to_owned());
     query.conditions.push(format!(
-        "(e.event_type IN (SELECT value FROM json_each({types})) \
-         OR e.iss IN (SELECT value FROM json_each({parties})) \
-         OR e.stream_id IN (SELECT value FROM json_each({streams})) \
-         OR e.stream_id IS NULL AND instr(CAST(e.position AS TEXT), {q}) > 0 \
-         OR e.position IN (SELECT position FROM texts WHERE instr(folded, {q}) > 0))"
+        "(e.event_type IN (SELECT value FROM json_each({in_types})) \
+         OR e.iss IN (SELECT value FROM json_each({in_parties})) \
+         OR e.stream_id IS NULL AND e.position = {own} \
+         OR EXISTS (SELECT 1 FROM texts t \
+         WHERE t.rowid = e.position AND instr(t.folded, {text}) > 0))"
     ));
-    Ok(())
+    if types.len() + parties.len() > LISTS {
+        return Ok(None);
+    }
+    let (compare, direction) = (order.beyond(), order.sql());
+    let within = query.within(q);
+    let from = query.bind(int(from));
+    let mut lists = vec![
+        format!("SELECT rowid AS position FROM texts WHERE {within} AND rowid {compare} {from}"),
+        format!("SELECT position FROM entries WHERE position = {own}"),
+    ];
+    for word in types.iter().chain(&parties) {
+        let word = query.bind(*word);
+        lists.push(format!(
+            "SELECT position FROM postings WHERE word = {word} AND position {compare} {from}"
+        ));
+    }
+    Ok(Some(format!("({} ORDER BY position {direction})", lists.join(" UNION "))))
 }
 
 fn stats(c: &Connection) -> rusqlite::Result<Stats> {

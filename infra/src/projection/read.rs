@@ -18,6 +18,7 @@ use greffe_domain::vocabulary::Role;
 use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::store::{DisclosureRow, EntryRow, Fault, FaultKind};
 
@@ -31,6 +32,7 @@ const SEARCHED: &[&str] = &[
     "number",
     "label",
     "reference",
+    "controller",
     "decision",
     "formality",
     "ruling",
@@ -51,7 +53,8 @@ pub(super) struct ReadEntry {
     pub event: Event,
     /// Who disclosed: as filed, or the controller as known at that position.
     pub discloser: Option<String>,
-    /// Lower case, one line for each text; empty for accesses.
+    /// As `fold` gives them, one line for each text, the id of its stream too;
+    /// empty for accesses.
     pub folded: String,
     /// Digests whose values it erases.
     pub erased: Vec<Hash32>,
@@ -142,10 +145,14 @@ fn read_entry(row: EntryRow, disclosures: &[&DisclosureRow]) -> Result<ReadEntry
     let (event, rulebook) = read_judged(&row, disclosures)?;
     let filed = event.filed();
     let access = filed.and_then(|f| f.body.access());
-    let folded = match (filed, access) {
+    let mut folded = match (filed, access) {
         (Some(filed), None) => searched_text(filed),
         _ => String::new(),
     };
+    if row.stream.id != row.position.0.to_string() {
+        folded.push_str(&fold(&row.stream.id));
+        folded.push('\n');
+    }
     let erased = match filed.map(|f| &*f.body) {
         Some(Body::EraseSubject(body)) => body.digests.iter().filter_map(|d| digest(d)).collect(),
         _ => Vec::new(),
@@ -171,6 +178,14 @@ pub(super) fn digest(text: &str) -> Option<Hash32> {
     base64url_decode(text)?.try_into().ok().map(Hash32)
 }
 
+/// A text without case or accents: what is looked for, and what it is looked for in.
+pub(super) fn fold(text: &str) -> String {
+    text.nfkd()
+        .filter(|c| !('\u{300}'..='\u{36f}').contains(c))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
 /// Clear texts by which an entry is looked for. Concealed values are digests here.
 pub(super) fn searched_text(filed: &Filed) -> String {
     fn collect(value: &Value, out: &mut String) {
@@ -179,7 +194,7 @@ pub(super) fn searched_text(filed: &Filed) -> String {
                 for (name, value) in members {
                     match value {
                         Value::String(text) if SEARCHED.contains(&name.as_str()) => {
-                            out.push_str(&text.to_lowercase());
+                            out.push_str(&fold(text));
                             out.push('\n');
                         }
                         _ => collect(value, out),
@@ -192,7 +207,7 @@ pub(super) fn searched_text(filed: &Filed) -> String {
     }
     let mut out = String::new();
     if let Some(reference) = &filed.reference {
-        out.push_str(&reference.to_lowercase());
+        out.push_str(&fold(reference));
         out.push('\n');
     }
     collect(&filed.signed, &mut out);

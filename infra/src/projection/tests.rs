@@ -781,8 +781,20 @@ async fn check_audit(p: &Arc<Projections>, scanned: &[Scanned]) {
         AuditFilter { from: time(scanned.len() / 3), to: time(scanned.len() / 2), ..none.clone() },
         AuditFilter { to: time(4), by: some("greffe"), ..none.clone() },
     ];
-    for q in ["CAISSE", "établissement ca", "ARRÊTS", "1", "access", "n°", "zzz", "%", "presse", ""]
-    {
+    for q in [
+        "CAISSE",
+        "12",
+        "établissement ca",
+        "ARRÊTS",
+        "1",
+        "access",
+        "n°",
+        "etablissement",
+        "zzz",
+        "%",
+        "presse",
+        "",
+    ] {
         filters.push(AuditFilter { q: some(q), ..none.clone() });
         filters.push(AuditFilter { q: some(q), visible_to: some("usine"), ..none.clone() });
     }
@@ -799,11 +811,14 @@ async fn check_audit(p: &Arc<Projections>, scanned: &[Scanned]) {
     for filter in filters {
         let admits = |s: &&Scanned| {
             let row = &s.row;
-            let q = filter.q.as_deref().unwrap_or_default().to_lowercase();
+            let q = read::fold(filter.q.as_deref().unwrap_or_default());
             let texts = match (s.filed(), s.access()) {
                 (Some(filed), None) => read::searched_text(filed),
                 _ => String::new(),
             };
+            // An entry that is its own stream's is named by its position, in full.
+            let is_own = row.stream.id == row.position.0.to_string();
+            let named = if is_own { "" } else { row.stream.id.as_str() };
             let stream = |asked: &str| match asked.split_once('/') {
                 None => row.stream.kind.as_str() == asked,
                 Some((kind, id)) => row.stream.kind.as_str() == kind && row.stream.id == id,
@@ -815,9 +830,10 @@ async fn check_audit(p: &Arc<Projections>, scanned: &[Scanned]) {
                 && filter.from.is_none_or(|t| row.time >= t)
                 && filter.to.is_none_or(|t| row.time <= t)
                 && (q.is_empty()
-                    || [s.iss().unwrap_or(""), &row.stream.id, row.event_type.as_str(), &texts]
+                    || row.stream.id == q
+                    || [s.iss().unwrap_or(""), named, row.event_type.as_str(), &texts]
                         .iter()
-                        .any(|text| text.to_lowercase().contains(&q)))
+                        .any(|text| read::fold(text).contains(&q)))
         };
         let expected: Vec<u64> = scanned.iter().filter(admits).map(|s| s.row.position.0).collect();
         for order in [Order::OldestFirst, Order::NewestFirst] {
@@ -868,6 +884,71 @@ async fn check_stats(p: &Arc<Projections>, scanned: &[Scanned]) {
         register.parties().count() as u64
     });
     assert_eq!(p.stats().await.expect("counts"), expected);
+}
+
+/// What is found by name is what a reading of every entry finds, the last recorded first.
+async fn check_named(p: &Arc<Projections>, scanned: &[Scanned]) {
+    use greffe_domain::kind::EventType as E;
+    for words in
+        ["caisse", "ARRÊTS", "arrets  suivi", "u", "n°", "%", "_", "a_b", "usine", "", "zzz"]
+    {
+        let asked: Vec<String> = words.split_whitespace().map(read::fold).collect();
+        let mut expected = Vec::new();
+        for s in scanned.iter().rev() {
+            let names = matches!(
+                s.row.event_type,
+                E::ProcessingDeclared
+                    | E::ProcessingAmended
+                    | E::DecisionRendered
+                    | E::ExperimentLaunched
+                    | E::PartyRegistered
+            );
+            let text = s.filed().filter(|_| names).map(read::searched_text).unwrap_or_default();
+            let thing = (s.row.stream.kind, s.row.stream.id.clone());
+            let holds = !asked.is_empty() && asked.iter().all(|word| text.contains(word));
+            if holds && !expected.contains(&thing) {
+                expected.push(thing);
+            }
+        }
+        for limit in [1, 3, 1_000] {
+            let found = p.named(words.to_owned(), limit).await.expect("an answer");
+            assert_eq!(found, expected[..limit.min(expected.len())], "{words:?}, {limit} at most");
+        }
+    }
+}
+
+/// What the register gives in order is what it holds, sorted.
+fn check_order(register: &Register) {
+    use greffe_domain::kind::StreamType as T;
+    let sorted = |mut all: Vec<(u64, String)>| {
+        all.sort();
+        all
+    };
+    let declared = || register.processings().filter(|(_, p)| !p.versions.is_empty());
+    let processings = declared().map(|(id, p)| (p.first, id.clone())).collect();
+    assert_eq!(register.in_order(T::Processing), sorted(processings));
+    let decisions = register.decisions().map(|(id, d)| (d.rendered.position, id.clone()));
+    assert_eq!(register.in_order(T::Decision), sorted(decisions.collect()));
+    let experiments = register.experiments().map(|(id, e)| (e.first, id.clone()));
+    assert_eq!(register.in_order(T::Experiment), sorted(experiments.collect()));
+    let parties = register.parties().map(|(id, p)| (p.position, id.clone()));
+    assert_eq!(register.in_order(T::Party), sorted(parties.collect()));
+    let versions = declared()
+        .flat_map(|(id, p)| p.versions.iter().map(|v| (v.position, T::Processing, id.clone())));
+    let rendered =
+        register.decisions().map(|(id, d)| (d.rendered.position, T::Decision, id.clone()));
+    let mut acts: Vec<(u64, T, String)> = versions.chain(rendered).collect();
+    acts.sort_by_key(|(position, ..)| *position);
+    assert_eq!(register.acts(), acts);
+    for (party, _) in register.parties() {
+        let own = |(id, p): (&String, &greffe_domain::register::Processing)| {
+            (p.controller.as_ref() == Some(party)).then(|| id.clone())
+        };
+        let expected: BTreeSet<String> = register.processings().filter_map(own).collect();
+        let mut given = register.controlled_by(party).to_vec();
+        given.sort();
+        assert_eq!(given, expected.into_iter().collect::<Vec<_>>(), "each once");
+    }
 }
 
 /// What stands of each access, judged after every later entry whatever that is about, with
@@ -1090,6 +1171,8 @@ proptest! {
             check_accesses(&p, &scanned).await;
             check_findings(&p, &court.ledger, &scanned).await;
             check_audit(&p, &scanned).await;
+            check_named(&p, &scanned).await;
+            court.ledger.with_register(check_order);
             check_stats(&p, &scanned).await;
             check_now(&p, &court.ledger, &scanned).await;
             let incremental = dump(&p);

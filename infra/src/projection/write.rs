@@ -107,7 +107,7 @@ fn write_entry(
     )?;
     if !entry.folded.is_empty() {
         connection
-            .prepare_cached("INSERT INTO texts VALUES (?1, ?2)")?
+            .prepare_cached("INSERT INTO texts (rowid, folded) VALUES (?1, ?2)")?
             .execute(params![position, entry.folded])?;
     }
     if let Some((filed, access)) = access {

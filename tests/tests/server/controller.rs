@@ -512,6 +512,19 @@ fn a_csv_is_told_line_by_line_and_filed_under_one_signature() {
     assert!(!report.text.contains("id=\"signing\""), "nothing to sign yet");
     assert_eq!(browser.get("/controller/batch/filing.json").status, 404);
 
+    // As many lines as a page may show, each with many findings: told on several light pages.
+    let refused = row("PUR-STAFF-STEERING", SUBJECT, "fund-invented");
+    assert_eq!(send(&mut browser, &format!("{headings}\n{}", refused.repeat(100))).status, 303);
+    let mut told = 0;
+    let mut next = Some("/controller/batch/report".to_owned());
+    while let Some(path) = next {
+        let page = browser.get(&path);
+        assert!(page.text.len() < 100_000, "{path}: {} bytes", page.text.len());
+        told += page.text.matches("<tr><th scope=\"row\" class=\"n\">").count();
+        next = between(&page.text, "rel=\"next\" href=\"", "\"");
+    }
+    assert_eq!(told, 100, "each line once");
+
     let three = format!("{headings}\n{good}{good}{good}");
     assert_eq!(send(&mut browser, &three).status, 303);
     let report = browser.get("/controller/batch/report");

@@ -344,6 +344,31 @@ fn a_contestation_lands_once_concealed_and_the_page_says_so() {
 }
 
 #[test]
+fn whoever_asks_who_saw_their_data_is_told_to_ask_again_rather_than_given_a_late_list() {
+    let demo = Demo::start();
+    let own = access(&demo, &format!("subject={CITIZEN}"));
+    let path = format!("/me/accesses/{own}");
+    let citizen = Browser::open(&demo.url);
+    citizen.sign_in("citizen");
+    let csrf = citizen.get(&path).field("csrf");
+    // Somebody holds the file of the lists: what is recorded does not get into them.
+    let lists = rusqlite::Connection::open(demo.data.join("projections.db")).expect("the lists");
+    lists.execute_batch("BEGIN IMMEDIATE").expect("a lock");
+    let form = [("csrf", csrf.as_str()), ("reason", "not-informed")];
+    assert_eq!(citizen.post(&format!("{path}/contest"), &form).status, 303);
+    for asked in ["/me", path.as_str(), "/v1/me/accesses"] {
+        let late = citizen.get(asked);
+        assert_eq!(late.status, 503, "{asked}: {}", late.text);
+        assert!(!late.text.contains("Aucun accès"), "{asked}: {}", late.text);
+    }
+    lists.execute_batch("ROLLBACK").expect("the lock is given up");
+    drop(lists);
+    // It answers as soon as it can: each question waits for the lists a while.
+    let whole = std::iter::repeat_with(|| citizen.get("/me")).find(|page| page.status == 200);
+    assert!(whole.expect("it goes on").text.contains("contesté le"));
+}
+
+#[test]
 fn an_extract_is_accepted_by_the_verifier_and_holds_nothing_of_anybody_else() {
     let demo = Demo::start();
     let own = access(&demo, &format!("subject={CITIZEN}"));

@@ -32,6 +32,9 @@ pub fn fields(frame: &Frame, names: &[&str], body: &Value) -> Vec<Field> {
 /// Members that hold a date text (EDTF).
 const DATES: &[&str] = &["start", "end", "by", "when", "until", "effective_from"];
 
+/// Members whose words have a place of their own in `locales/`, by the member's name.
+const SLUGS: &[&str] = &["condition", "milestone"];
+
 fn text(frame: &Frame, name: &str, value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
@@ -40,6 +43,7 @@ fn text(frame: &Frame, name: &str, value: &Value) -> Option<String> {
         Value::String(text) if DATES.contains(&name) => {
             Some(At::parse(text).map_or_else(|| text.clone(), |at| frame.days(&at.interval)))
         }
+        Value::String(text) if SLUGS.contains(&name) => Some(frame.slug(name, text)),
         Value::String(text) => Some(code_or_text(frame, text)),
         Value::Array(values) => {
             let texts: Vec<String> =

@@ -2,16 +2,18 @@
 //! an experiment, a party, each as it was valid on a day and as it was known then.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use greffe_domain::date::{Interval, LegalDate};
+use greffe_domain::kind::StreamType;
 use greffe_domain::register::Register;
 use serde_json::Value;
-use unicode_normalization::UnicodeNormalization;
 
 use super::super::problem::Problem;
+use super::super::queries;
 use super::super::register::{When, decision_at, experiment_at, party_at, processing_at};
 use super::super::{Params, Shared};
 use super::field::{Field, fields};
@@ -19,9 +21,12 @@ use super::growth::{Growth, growth};
 use super::home::{FindingView, tell};
 use super::timeline::{Item, Outcome, endings, interval, outcomes, timeline, weight};
 use super::{Badge, Frame, name_of, processing_title};
+use crate::client::encode;
 
 /// Rows of one page of a list, and of each kind in a search.
 const PAGE: usize = 50;
+/// What may be asked of the page of one thing.
+const DATED: &[&str] = &["as_of", "known_at"];
 
 /// One line of a list.
 #[derive(Clone)]
@@ -45,7 +50,6 @@ pub struct Dated {
 
 impl Dated {
     async fn read(app: &Shared, frame: &Frame, params: &Params) -> Result<(Self, When), Problem> {
-        params.only(&["as_of", "known_at"])?;
         let when = When::read(app, params).await?;
         let text = |name: &str| params.text(name).unwrap_or_default().to_owned();
         let known = params.text("known_at").map(|known| match LegalDate::parse(known) {
@@ -171,6 +175,8 @@ struct PartyPage {
     siren: Option<String>,
     keys: Vec<(String, u64, Option<u64>)>,
     processings: Vec<Row>,
+    /// Address of the next processings.
+    next: Option<String>,
     items: Vec<Item>,
 }
 
@@ -178,86 +184,81 @@ fn named<'a>(app: &'a Shared) -> impl Fn(&str) -> String + 'a {
     |id| app.ledger.with_register(|register| name_of(register, id))
 }
 
-fn processing_rows(register: &Register, frame: &Frame) -> Vec<Row> {
-    let rows = register.processings().filter_map(|(id, p)| {
-        let version = p.versions.last()?;
-        Some(Row {
-            href: format!("/register/processings/{id}"),
-            kind: frame.t("kind-of-processing"),
-            title: version.data.title.clone(),
-            note: p.controller.as_deref().map(|c| name_of(register, c)).unwrap_or_default(),
-            days: frame.days(&version.at),
-            badge: (!version.formal).then(|| Badge::new("open", frame.t("described"))),
-            position: version.position,
-        })
-    });
-    rows.collect()
-}
-
-fn decision_rows(register: &Register, frame: &Frame) -> Vec<Row> {
-    let rows = register.decisions().map(|(id, d)| {
-        let data = &d.rendered.data;
-        let codes: Vec<&str> = data.outcomes.iter().map(|o| o.outcome.as_str()).collect();
-        Row {
-            href: format!("/register/decisions/{id}"),
-            kind: frame.t("kind-of-decision"),
-            title: match &data.number {
-                Some(n) => frame.with("decision-number", &[("n", n.as_str().into())]).into_owned(),
-                None => id.clone(),
-            },
-            note: processing_title(register, &data.processing),
-            days: frame.days(&d.rendered.at),
-            badge: super::super::register::overall(&codes)
-                .map(|code| Badge::new(weight(code), frame.label(code))),
-            position: d.rendered.position,
+/// A processing, a decision, an experiment or a party as a line; `None` if there is none of
+/// that id.
+fn row(register: &Register, frame: &Frame, kind: StreamType, id: &str) -> Option<Row> {
+    let href = format!("/register/{kind}s/{id}");
+    Some(match kind {
+        StreamType::Processing => {
+            let p = register.processing(id)?;
+            let version = p.versions.last()?;
+            Row {
+                href,
+                kind: frame.t("kind-of-processing"),
+                title: version.data.title.clone(),
+                note: p.controller.as_deref().map(|c| name_of(register, c)).unwrap_or_default(),
+                days: frame.days(&version.at),
+                badge: (!version.formal).then(|| Badge::new("open", frame.t("described"))),
+                position: version.position,
+            }
         }
-    });
-    rows.collect()
-}
-
-fn experiment_rows(register: &Register, frame: &Frame) -> Vec<Row> {
-    let rows = register.experiments().filter_map(|(id, e)| {
-        let launch = e.launches.last()?;
-        Some(Row {
-            href: format!("/register/experiments/{id}"),
-            kind: frame.t("kind-of-experiment"),
-            title: id.clone(),
-            note: processing_title(register, &e.processing),
-            days: frame.days(&launch.at),
-            badge: None,
-            position: launch.position,
-        })
-    });
-    rows.collect()
-}
-
-fn party_rows(register: &Register, frame: &Frame) -> Vec<Row> {
-    let rows = register.parties().map(|(id, p)| {
-        let roles: Vec<_> =
-            p.roles.iter().map(|r| frame.t(&format!("role-{}", r.as_str()))).collect();
-        Row {
-            href: format!("/register/parties/{id}"),
-            kind: frame.t("kind-of-party"),
-            title: p.name.clone(),
-            note: roles.join(", "),
-            days: String::new(),
-            badge: None,
-            position: p.position,
+        StreamType::Decision => {
+            let rendered = &register.decision(id)?.rendered;
+            let data = &rendered.data;
+            let codes: Vec<&str> = data.outcomes.iter().map(|o| o.outcome.as_str()).collect();
+            let number = data.number.as_deref();
+            Row {
+                href,
+                kind: frame.t("kind-of-decision"),
+                title: number.map_or_else(
+                    || id.to_owned(),
+                    |n| frame.with("decision-number", &[("n", n.into())]).into_owned(),
+                ),
+                note: processing_title(register, &data.processing),
+                days: frame.days(&rendered.at),
+                badge: super::super::register::overall(&codes)
+                    .map(|code| Badge::new(weight(code), frame.label(code))),
+                position: rendered.position,
+            }
         }
-    });
-    rows.collect()
+        StreamType::Experiment => {
+            let experiment = register.experiment(id)?;
+            let launch = experiment.launches.last()?;
+            Row {
+                href,
+                kind: frame.t("kind-of-experiment"),
+                title: id.to_owned(),
+                note: processing_title(register, &experiment.processing),
+                days: frame.days(&launch.at),
+                badge: None,
+                position: launch.position,
+            }
+        }
+        StreamType::Party => {
+            let party = register.party(id)?;
+            let roles: Vec<_> =
+                party.roles.iter().map(|r| frame.t(&format!("role-{}", r.as_str()))).collect();
+            Row {
+                href: format!("/register/parties/{id}"),
+                kind: frame.t("kind-of-party"),
+                title: party.name.clone(),
+                note: roles.join(", "),
+                days: String::new(),
+                badge: None,
+                position: party.position,
+            }
+        }
+        _ => return None,
+    })
 }
 
-/// What was declared and decided last, newest first.
+/// What was declared and decided last, newest first, each thing once.
 pub fn newest(app: &Shared, frame: &Frame, n: usize) -> Vec<Row> {
-    let mut rows = app.ledger.with_register(|register| {
-        let mut rows = processing_rows(register, frame);
-        rows.extend(decision_rows(register, frame));
-        rows
-    });
-    rows.sort_by_key(|row| std::cmp::Reverse(row.position));
-    rows.truncate(n);
-    rows
+    app.ledger.with_register(|register| {
+        let mut seen = HashSet::new();
+        let acts = register.acts().iter().rev().filter(|(_, kind, id)| seen.insert((*kind, id)));
+        acts.filter_map(|(_, kind, id)| row(register, frame, *kind, id)).take(n).collect()
+    })
 }
 
 pub async fn index(
@@ -267,31 +268,37 @@ pub async fn index(
 ) -> Result<Response, Problem> {
     params.only(&[])?;
     let counts = app.ledger.with_register(|r| {
-        vec![
-            ("/register/processings", frame.t("read-processings"), r.processings().count()),
-            ("/register/decisions", frame.t("read-decisions"), r.decisions().count()),
-            ("/register/experiments", frame.t("read-experiments"), r.experiments().count()),
-            ("/register/parties", frame.t("read-parties"), r.parties().count()),
+        [
+            ("/register/processings", "read-processings", StreamType::Processing),
+            ("/register/decisions", "read-decisions", StreamType::Decision),
+            ("/register/experiments", "read-experiments", StreamType::Experiment),
+            ("/register/parties", "read-parties", StreamType::Party),
         ]
+        .map(|(path, name, kind)| (path, frame.t(name), r.in_order(kind).len()))
+        .into()
     });
     let newest = newest(&app, &frame, PAGE);
     Ok(frame.clone().render(&Index { frame, newest, counts }))
 }
 
-/// A list, in order of position, from a cursor on.
+/// Everything of one kind, in the order of its recording, from a cursor on.
 fn list(
+    app: &Shared,
     frame: Frame,
     params: &Params,
     title: &str,
     path: &'static str,
-    mut rows: Vec<Row>,
+    kind: StreamType,
 ) -> Result<Response, Problem> {
     params.only(&["cursor"])?;
     let cursor = params.number("cursor")?.unwrap_or(0);
-    rows.retain(|row| row.position >= cursor);
-    rows.sort_by_key(|row| row.position);
-    let next = rows.get(PAGE).map(|row| row.position);
-    rows.truncate(PAGE);
+    let (rows, next) = app.ledger.with_register(|register| {
+        let all = register.in_order(kind);
+        let rest = &all[all.partition_point(|(position, _)| *position < cursor)..];
+        let shown = rest.iter().take(PAGE);
+        let rows = shown.filter_map(|(_, id)| row(register, &frame, kind, id)).collect();
+        (rows, rest.get(PAGE).map(|(position, _)| *position))
+    });
     let title = frame.t(title);
     Ok(frame.clone().render(&List { frame, title, path, rows, next }))
 }
@@ -301,8 +308,8 @@ pub async fn processings(
     frame: Frame,
     params: Params,
 ) -> Result<Response, Problem> {
-    let rows = app.ledger.with_register(|r| processing_rows(r, &frame));
-    list(frame, &params, "read-processings", "/register/processings", rows)
+    let path = "/register/processings";
+    list(&app, frame, &params, "read-processings", path, StreamType::Processing)
 }
 
 pub async fn decisions(
@@ -310,8 +317,7 @@ pub async fn decisions(
     frame: Frame,
     params: Params,
 ) -> Result<Response, Problem> {
-    let rows = app.ledger.with_register(|r| decision_rows(r, &frame));
-    list(frame, &params, "read-decisions", "/register/decisions", rows)
+    list(&app, frame, &params, "read-decisions", "/register/decisions", StreamType::Decision)
 }
 
 pub async fn experiments(
@@ -319,8 +325,8 @@ pub async fn experiments(
     frame: Frame,
     params: Params,
 ) -> Result<Response, Problem> {
-    let rows = app.ledger.with_register(|r| experiment_rows(r, &frame));
-    list(frame, &params, "read-experiments", "/register/experiments", rows)
+    let path = "/register/experiments";
+    list(&app, frame, &params, "read-experiments", path, StreamType::Experiment)
 }
 
 pub async fn parties(
@@ -328,18 +334,11 @@ pub async fn parties(
     frame: Frame,
     params: Params,
 ) -> Result<Response, Problem> {
-    let rows = app.ledger.with_register(|r| party_rows(r, &frame));
-    list(frame, &params, "read-parties", "/register/parties", rows)
+    list(&app, frame, &params, "read-parties", "/register/parties", StreamType::Party)
 }
 
-/// Without case and accents, for searching.
-fn plain(text: &str) -> String {
-    text.nfkd()
-        .filter(|c| !('\u{300}'..='\u{36f}').contains(c))
-        .flat_map(char::to_lowercase)
-        .collect()
-}
-
+/// Finds by names, titles, numbers and ids, without case or accents: what was recorded last
+/// first. The lists of the ledger are asked; what is shown is the register as it is now.
 pub async fn search(
     State(app): State<Shared>,
     frame: Frame,
@@ -347,24 +346,12 @@ pub async fn search(
 ) -> Result<Response, Problem> {
     params.only(&["q"])?;
     let q = params.text("q").unwrap_or_default().trim().to_owned();
-    let words: Vec<String> = plain(&q).split_whitespace().map(str::to_owned).collect();
-    let mut rows = Vec::new();
-    if !words.is_empty() {
-        rows = app.ledger.with_register(|register| {
-            let mut rows = processing_rows(register, &frame);
-            rows.extend(decision_rows(register, &frame));
-            rows.extend(experiment_rows(register, &frame));
-            rows.extend(party_rows(register, &frame));
-            rows
-        });
-        rows.retain(|row| {
-            let text = plain(&format!("{} {} {} {}", row.href, row.kind, row.title, row.note));
-            words.iter().all(|word| text.contains(word.as_str()))
-        });
-        rows.sort_by_key(|row| std::cmp::Reverse(row.position));
-    }
-    let cut = rows.len() > PAGE;
-    rows.truncate(PAGE);
+    let mut found = queries::named(&app, &q, PAGE + 1).await?;
+    let cut = found.len() > PAGE;
+    found.truncate(PAGE);
+    let rows = app.ledger.with_register(|register| {
+        found.iter().filter_map(|(kind, id)| row(register, &frame, *kind, id)).collect()
+    });
     Ok(frame.clone().render(&Search { frame, q, rows, cut }))
 }
 
@@ -390,6 +377,7 @@ pub async fn processing(
     frame: Frame,
     params: Params,
 ) -> Result<Response, Problem> {
+    params.only(DATED)?;
     let (dated, when) = Dated::read(&app, &frame, &params).await?;
     let answer = processing_at(&app, &id, &when).await?;
     let mut about = vec![&answer, &answer["about"]];
@@ -436,12 +424,9 @@ pub async fn processing(
         })
         .collect();
     let controller = answer["controller"].as_str().map(|c| (c.to_owned(), named(&app)(c)));
-    let experiments = app.ledger.with_register(|r| {
-        let mut rows = experiment_rows(r, &frame);
-        rows.retain(|row| {
-            launched.iter().any(|e| row.href.ends_with(&format!("/{}", string(&e["id"]))))
-        });
-        rows
+    let experiments = app.ledger.with_register(|register| {
+        let known = launched.iter().map(|e| string(&e["id"]));
+        known.filter_map(|id| row(register, &frame, StreamType::Experiment, &id)).collect()
     });
     let page = ProcessingPage {
         title: body["title"].as_str().map_or_else(|| id.clone(), str::to_owned),
@@ -465,6 +450,7 @@ pub async fn decision(
     frame: Frame,
     params: Params,
 ) -> Result<Response, Problem> {
+    params.only(DATED)?;
     let (dated, when) = Dated::read(&app, &frame, &params).await?;
     let answer = decision_at(&app, &id, &when).await?;
     let outcomes = outcomes(&frame, &answer);
@@ -501,6 +487,7 @@ pub async fn experiment(
     frame: Frame,
     params: Params,
 ) -> Result<Response, Problem> {
+    params.only(DATED)?;
     let (dated, when) = Dated::read(&app, &frame, &params).await?;
     let answer = experiment_at(&app, &id, &when).await?;
     let mut enrolled: Vec<(Interval, SiteRow)> = answer["sites"]
@@ -567,6 +554,8 @@ pub async fn party(
     frame: Frame,
     params: Params,
 ) -> Result<Response, Problem> {
+    params.only(&["as_of", "known_at", "cursor"])?;
+    let cursor = params.number("cursor")?.unwrap_or(0);
     let (dated, when) = Dated::read(&app, &frame, &params).await?;
     let answer = party_at(&app, &id, &when).await?;
     let strings = |value: &Value| -> Vec<String> {
@@ -576,13 +565,27 @@ pub async fn party(
         let enrolled = key["enrolled"].as_u64().unwrap_or_default();
         (string(&key["kid"]), enrolled, key["revoked"].as_u64())
     });
-    let processings = app.ledger.with_register(|register| {
+    let (processings, next) = app.ledger.with_register(|register| {
         let view = register.view(when.size);
-        let own = |row: &Row| {
-            let id_of = row.href.trim_start_matches("/register/processings/");
-            view.processing(id_of).is_some_and(|p| p.controller.as_deref() == Some(id.as_str()))
-        };
-        processing_rows(register, &frame).into_iter().filter(own).collect()
+        // Those that were not known yet come last.
+        let known = register.controlled_by(&id).iter();
+        let mut known = known.filter_map(|id| Some((view.processing(id)?.first, id)));
+        let mut known = known.by_ref().skip_while(|(first, _)| *first < cursor);
+        let shown: Vec<_> = known.by_ref().take(PAGE).collect();
+        let rows = shown
+            .iter()
+            .filter_map(|(_, id)| row(register, &frame, StreamType::Processing, id))
+            .collect();
+        (rows, known.next().map(|(first, _)| first))
+    });
+    let next = next.map(|cursor| {
+        let mut address = format!("/register/parties/{id}?cursor={cursor}");
+        for (name, value) in [("as_of", &dated.as_of), ("known_at", &dated.known_at)] {
+            if !value.is_empty() {
+                address.push_str(&format!("&{name}={}", encode(value)));
+            }
+        }
+        address
     });
     let page = PartyPage {
         name: string(&answer["name"]),
@@ -590,6 +593,7 @@ pub async fn party(
         siren: answer["siren"].as_str().map(str::to_owned),
         keys: keys.collect(),
         processings,
+        next,
         items: timeline(&frame, &[&answer["about"]], named(&app)),
         id,
         dated,

@@ -36,6 +36,8 @@ use crate::words::Lang;
 pub const MAX_CSV_BYTES: usize = 2 * 1024 * 1024;
 /// Lines of the report on one page.
 const SHOWN: usize = 100;
+/// Most bytes of their rows: a line may have a dozen findings.
+const SHOWN_BYTES: usize = 60_000;
 /// Drafts that wait for a signature, in all.
 const MAX_WAITING: usize = 64;
 /// How long one waits. Seconds.
@@ -299,6 +301,14 @@ struct Line {
     findings: Vec<(String, String)>,
     /// Column and what to do.
     errors: Vec<(String, String)>,
+}
+
+impl Line {
+    /// About how many bytes of a page it takes.
+    fn weight(&self) -> usize {
+        let told = self.findings.iter().chain(&self.errors);
+        told.fold(160, |sum, (name, words)| sum + name.len() + words.len() + 50)
+    }
 }
 
 /// A report, and the draft when every line can be filed.
@@ -569,7 +579,14 @@ pub async fn report(
     // What is wrong comes first: it is what is left to do.
     let mut lines: Vec<&Line> = waiting.lines.iter().collect();
     lines.sort_by_key(|line| (line.errors.is_empty(), line.number));
-    let shown = lines.into_iter().skip(from).take(SHOWN).map(|line| LineView {
+    let mut room = SHOWN_BYTES;
+    let fits = |line: &&Line| {
+        let weight = line.weight();
+        let fits = weight <= room || room == SHOWN_BYTES;
+        room = room.saturating_sub(weight);
+        fits
+    };
+    let shown = lines.into_iter().skip(from).take(SHOWN).take_while(fits).map(|line| LineView {
         number: line.number,
         badge: match (line.outcome, line.errors.is_empty()) {
             (_, false) => Badge::new("no", frame.t("batch-line-wrong")),
@@ -579,6 +596,8 @@ pub async fn report(
         findings: line.findings.clone(),
         errors: line.errors.clone(),
     });
+    let shown: Vec<LineView> = shown.collect();
+    let until = from.saturating_add(shown.len());
     let mut counts: Vec<(Outcome, usize)> = Vec::new();
     for outcome in waiting.lines.iter().filter_map(|line| line.outcome) {
         match counts.iter_mut().find(|(o, _)| *o == outcome) {
@@ -589,7 +608,7 @@ pub async fn report(
     let page = Report {
         title: kind_name(&frame, waiting.kind).into_owned(),
         kind: waiting.kind.as_str(),
-        lines: shown.collect(),
+        lines: shown,
         total,
         wrong: waiting.lines.iter().filter(|line| !line.errors.is_empty()).count(),
         counts: counts.into_iter().map(|(o, n)| (frame.verdict(o), n.to_string())).collect(),
@@ -597,7 +616,7 @@ pub async fn report(
         envelope: waiting.draft.as_ref().map(|d| envelope(&frame, d)).unwrap_or_default(),
         ready: waiting.draft.is_some(),
         judged: is_judged(waiting.kind),
-        next: (from.saturating_add(SHOWN) < total).then(|| from + SHOWN),
+        next: (until < total).then_some(until),
         from,
         signing: Signing::new(
             &app,

@@ -259,32 +259,22 @@ fn codes(frame: &Frame, list: &str) -> Vec<(String, String)> {
 
 /// Ids in the register, the last recorded first, with what they name.
 fn ids(register: &Register, stream: StreamType) -> Vec<(String, String)> {
-    let mut found: Vec<(u64, String, String)> = match stream {
-        StreamType::Party => {
-            register.parties().map(|(id, p)| (p.position, id.clone(), p.name.clone())).collect()
+    let name = |id: &str| match stream {
+        StreamType::Party => Some(register.party(id)?.name.clone()),
+        StreamType::Processing => {
+            Some(register.processing(id)?.versions.last()?.data.title.clone())
         }
-        StreamType::Processing => register
-            .processings()
-            .filter_map(|(id, p)| {
-                let version = p.versions.last()?;
-                Some((version.position, id.clone(), version.data.title.clone()))
-            })
-            .collect(),
-        StreamType::Experiment => register
-            .experiments()
-            .filter_map(|(id, e)| {
-                Some((e.launches.last()?.position, id.clone(), e.processing.clone()))
-            })
-            .collect(),
-        StreamType::Reference => register
-            .references()
-            .map(|(id, r)| (r.position, id.clone(), r.data.title.clone()))
-            .collect(),
-        _ => Vec::new(),
+        StreamType::Experiment => Some(register.experiment(id)?.processing.clone()),
+        _ => None,
     };
-    found.sort_by_key(|(position, _, _)| std::cmp::Reverse(*position));
-    found.truncate(MAX_OFFERED);
-    found.into_iter().map(|(_, id, name)| (id, name)).collect()
+    if stream == StreamType::Reference {
+        let mut texts: Vec<_> = register.references().collect();
+        texts.sort_by_key(|(_, text)| std::cmp::Reverse(text.position));
+        let named = texts.into_iter().take(MAX_OFFERED);
+        return named.map(|(id, text)| (id.clone(), text.data.title.clone())).collect();
+    }
+    let recorded = register.in_order(stream).iter().rev();
+    recorded.filter_map(|(_, id)| Some((id.clone(), name(id)?))).take(MAX_OFFERED).collect()
 }
 
 /// Family of a kind, for words that differ by it: `access`, `processing`…
@@ -522,6 +512,15 @@ fn value_words(frame: &Frame, name: &str) -> String {
         .map_or_else(|| name.replace('-', " "), Cow::into_owned)
 }
 
+/// Whether a value names something of the register: told as it is signed, never reworded.
+fn is_id(shape: &Shape) -> bool {
+    match shape {
+        Shape::Slug | Shape::Ref(_) => true,
+        Shape::Many(inner) | Shape::ManyConcealed(inner) => is_id(inner),
+        _ => false,
+    }
+}
+
 /// Whether a list is written as rows of controls; other lists are lines of one control.
 fn is_rows(inner: &Shape) -> bool {
     matches!(inner, Shape::Object(_) | Shape::Code(_) | Shape::OneOf(_) | Shape::Ref(_))
@@ -673,16 +672,20 @@ fn tell_value(
             }
         }
         _ => {
+            let said = |value: &Value| match value {
+                Value::String(id) if is_id(shape) => id.clone(),
+                value => one(frame, path, value),
+            };
             let text = match value {
                 Value::Array(values) if values.iter().any(|v| v.get("...").is_some()) => {
                     frame.count("file-concealed-n", values.len()).into_owned()
                 }
                 Value::Array(values) if values.is_empty() => frame.t("file-none").into_owned(),
                 Value::Array(values) => {
-                    let texts: Vec<String> = values.iter().map(|v| one(frame, path, v)).collect();
+                    let texts: Vec<String> = values.iter().map(said).collect();
                     frame.listed(&texts)
                 }
-                value => one(frame, path, value),
+                value => said(value),
             };
             told.push(Told {
                 pointer: format!("/body/{}", path.replace('.', "/")),

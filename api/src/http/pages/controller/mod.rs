@@ -41,6 +41,8 @@ use form::{Node, Offered, Told, Typed};
 
 /// Entries of one page of a list.
 const PAGE: usize = 25;
+/// Processings on the first page, the last declared first.
+const DECLARED: usize = 50;
 /// Entries of each kind on the first page.
 const NEWEST: usize = 8;
 
@@ -410,18 +412,11 @@ pub async fn home(
         (frame.t(&format!("file-group-{group}")), choices)
     });
     let (declared, name) = app.ledger.with_register(|r| {
-        let own = r.processings().filter(|(_, p)| p.controller.as_deref() == Some(who.party()));
-        let mut own: Vec<(u64, String, String, String)> = own
-            .filter_map(|(id, p)| {
-                let version = p.versions.last()?;
-                let days = frame.days(&version.at);
-                Some((version.position, id.clone(), version.data.title.clone(), days))
-            })
-            .collect();
-        own.sort_by_key(|(position, ..)| std::cmp::Reverse(*position));
-        own.truncate(100);
-        let own = own.into_iter().map(|(_, id, title, days)| (id, title, days)).collect();
-        (own, r.party(who.party()).map(|p| p.name.clone()))
+        let own = r.controlled_by(who.party()).iter().rev().take(DECLARED).filter_map(|id| {
+            let version = r.processing(id)?.versions.last()?;
+            Some((id.clone(), version.data.title.clone(), frame.days(&version.at)))
+        });
+        (own.collect(), r.party(who.party()).map(|p| p.name.clone()))
     });
     let (filings, _) = lines(&app, &frame, &who, Own::Filings, None, NEWEST).await?;
     let (accesses, _) = lines(&app, &frame, &who, Own::Accesses, None, NEWEST).await?;

@@ -10,9 +10,10 @@ use askama::Template;
 use axum::Form;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use greffe_domain::kind::EventType;
+use greffe_domain::refusal::Words;
 use greffe_domain::seal::Position;
 use greffe_domain::subject::SubjectRef;
 use serde::Deserialize;
@@ -66,6 +67,7 @@ struct Page {
     contest: Option<Contested>,
     reasons: &'static [&'static str],
     can_contest: bool,
+    sent: Sent,
     /// Of the letter's address.
     query: String,
 }
@@ -179,8 +181,22 @@ pub async fn access(
     own: Own,
     frame: Frame,
 ) -> Result<Response, Problem> {
+    shown(&app, frame, &own, Sent::default()).await
+}
+
+/// The form of a contestation as it came back, where it could not be filed.
+#[derive(Default)]
+struct Sent {
+    /// What is wrong with it.
+    error: Option<String>,
+    reason: String,
+    words: String,
+}
+
+async fn shown(app: &Shared, frame: Frame, own: &Own, sent: Sent) -> Result<Response, Problem> {
+    queries::up_to_date(app).await?;
     let recorded = own.recorded();
-    let standing = queries::standing(&app, recorded.position).await?;
+    let standing = queries::standing(app, recorded.position).await?;
     let (now, changed_by, positions, good_faith) = app.ledger.with_register(|register| {
         let (now, changed_by) = match standing {
             Some(now) => queries::stored(&recorded, now),
@@ -197,10 +213,10 @@ pub async fn access(
         (now, changed_by, positions, good_faith)
     });
     let (links, links_left) =
-        chain(&app, &frame, &recorded, own.subject, &positions, &changed_by).await?;
+        chain(app, &frame, &recorded, own.subject, &positions, &changed_by).await?;
     let named = matches!(own.about, About::Person(_));
     let contest = match named {
-        true => contest_of(&app, recorded.position, own.subject).await?,
+        true => contest_of(app, recorded.position, own.subject).await?,
         false => None,
     };
     let line = app.ledger.with_register(|register| {
@@ -212,8 +228,8 @@ pub async fn access(
         title: format!("{} ({})", line.recipient, line.role),
         refused: line.refused,
         workplace: own.site().map(str::to_owned),
-        fields: shown(&app, &frame, &recorded),
-        processing: processing(&app, &recorded),
+        fields: facts(app, &frame, &recorded),
+        processing: processing(app, &recorded),
         verdicts: line.verdicts,
         meaning: frame.t(&format!("me-meaning-{}", now.verdict.as_str())),
         good_faith,
@@ -222,9 +238,10 @@ pub async fn access(
         changed_by,
         links,
         links_left: (links_left > 0).then(|| frame.count("me-chain-more", links_left).into_owned()),
-        contest: contest.map(|c| contested(&app, &frame, c)),
+        contest: contest.map(|c| contested(app, &frame, c)),
         reasons: REASONS,
-        can_contest: named && has_desk(&app),
+        can_contest: named && has_desk(app),
+        sent,
         query: own.query(),
         frame: frame.clone(),
     };
@@ -248,7 +265,7 @@ pub fn discloser(app: &Shared, recorded: &Recorded<'_>) -> Option<String> {
 }
 
 /// What is said of the access, field by field.
-fn shown(app: &Shared, frame: &Frame, recorded: &Recorded<'_>) -> Vec<Field> {
+fn facts(app: &Shared, frame: &Frame, recorded: &Recorded<'_>) -> Vec<Field> {
     let access = recorded.access;
     let reference = access.basis.reference.as_deref();
     let by = app.ledger.with_register(|r| name_of(r, &recorded.filed.iss));
@@ -287,12 +304,11 @@ pub struct ContestForm {
 }
 
 /// The ground as filed, in French, which those who answer read.
-fn ground(form: &ContestForm) -> Result<String, Problem> {
+fn ground(form: &ContestForm) -> Result<String, Words> {
     let chosen = form.reason.as_deref().and_then(|r| REASONS.iter().find(|known| **known == r));
     let said = form.words.as_deref().map(str::trim).filter(|t| !t.is_empty());
     if said.is_some_and(|t| t.chars().count() > MAX_WORDS) {
-        return Err(Problem::parameter(
-            "words",
+        return Err(Words::new(
             "1 500 caractères au plus ; abréger",
             "at most 1,500 characters; shorten it",
         ));
@@ -302,8 +318,7 @@ fn ground(form: &ContestForm) -> Result<String, Problem> {
         (Some(reason), Some(said)) => Ok(format!("{reason} {said}")),
         (Some(reason), None) => Ok(reason.into_owned()),
         (None, Some(said)) => Ok(said.to_owned()),
-        (None, None) => Err(Problem::parameter(
-            "reason",
+        (None, None) => Err(Words::new(
             "choisir une raison, ou la dire avec vos mots",
             "choose a reason, or say it in your own words",
         )),
@@ -314,12 +329,26 @@ pub async fn contest(
     State(app): State<Shared>,
     citizen: Citizen,
     Path(position): Path<String>,
+    mut frame: Frame,
     Form(form): Form<ContestForm>,
 ) -> Result<Response, Problem> {
     citizen.session.check_form(form.csrf.as_deref())?;
     // By name alone: whoever only names a workplace contests nothing in its name.
     let own = find(&app, &position, citizen.subject, None).await?;
-    let ground = ground(&form)?;
+    let ground = match ground(&form) {
+        Ok(ground) => ground,
+        Err(wrong) => {
+            let error = frame.lang.of(&wrong).into_owned();
+            let text = |typed: Option<String>| typed.unwrap_or_default();
+            let sent =
+                Sent { error: Some(error), reason: text(form.reason), words: text(form.words) };
+            // The page is the access's, in either language; only the form was sent here.
+            frame.here = format!("/me/accesses/{}", own.recorded().position);
+            let mut response = shown(&app, frame, &own, sent).await?;
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+            return Ok(response);
+        }
+    };
     let number = own.recorded().position;
     let desk = app.desk.as_ref().ok_or_else(no_desk)?;
     app.quotas.take("contests", &citizen.subject.to_string(), 1, CONTESTS_PER_MINUTE)?;

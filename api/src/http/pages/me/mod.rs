@@ -251,6 +251,7 @@ pub async fn history(
     params: Params,
 ) -> Result<Response, Problem> {
     params.only(&["cursor", "site", "from", "to", "shown"])?;
+    queries::up_to_date(&app).await?;
     let typed = |name: &str| params.text(name).unwrap_or_default().trim().to_owned();
     let asked = Asked { site: typed("site"), from: typed("from"), to: typed("to") };
     let cursor = params.number("cursor")?;

@@ -73,9 +73,9 @@ impl Search {
         app.ledger.with_register(|r| {
             form.offer_parties(r);
             let titled = r.processings().map(|(id, _)| (id.clone(), processing_title(r, id)));
-            form.offer("processings", titled.collect());
+            form.offer("processings", titled);
             let titled = r.experiments().map(|(id, e)| (id.clone(), e.processing.clone()));
-            form.offer("experiments", titled.collect());
+            form.offer("experiments", titled);
         });
         let lang = frame.lang;
         let text = |name: &str| params.text(name).map(str::to_owned);

@@ -204,7 +204,7 @@ fn facts(frame: &Frame, recorded: &Recorded<'_>) -> Vec<Field> {
     }
     say("field-identifiability", access.identifiability.map(|i| frame.label(i.as_str())));
     say("reg-period", access.period.as_ref().map(|p| p.text().to_owned()));
-    say("reg-channel", Some(access.channel.clone()));
+    say("reg-channel", Some(frame.slug("file-value", &access.channel)));
     say(
         "reg-evidence",
         Some(frame.t(&format!("kind-{}", recorded.filed.evidence.as_str())).into()),

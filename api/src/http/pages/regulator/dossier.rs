@@ -83,7 +83,7 @@ async fn gather(app: &Shared, frame: &Frame, params: &Params) -> Result<Dossier,
         let why = field.error.as_deref().unwrap_or_default();
         return Err(Problem::parameter(field.name, why, why));
     }
-    queries::caught_up(app).await;
+    queries::up_to_date(app).await?;
     let size = filter.known_at.map_or(0, |size| size.0);
     let none = AccessFilter { known_at: filter.known_at, ..AccessFilter::default() };
     let mut positions = BTreeSet::new();

@@ -160,8 +160,9 @@ impl Form {
     }
 
     /// Adds what the reader may choose from, where the ledger has few enough of them.
-    pub fn offer(&mut self, list: &'static str, mut values: Vec<(String, String)>) {
+    pub fn offer(&mut self, list: &'static str, values: impl Iterator<Item = (String, String)>) {
         const OFFERED: usize = 100;
+        let mut values: Vec<_> = values.take(OFFERED + 1).collect();
         if values.len() <= OFFERED {
             values.sort();
             self.lists.push((list, values));
@@ -170,7 +171,7 @@ impl Form {
 
     pub fn offer_parties(&mut self, register: &Register) {
         let parties = register.parties().map(|(id, p)| (id.clone(), p.name.clone()));
-        self.offer("parties", parties.collect());
+        self.offer("parties", parties);
     }
 }
 

@@ -69,9 +69,12 @@ pub async fn one(
     let dossier = [("of", "party"), ("id", id.as_str()), ("known_at", known_at.as_str())];
     let page = app.ledger.with_register(|register| {
         let party = register.party(&id)?;
-        let own = register.processings().filter(|(_, p)| p.controller.as_deref() == Some(&*id));
-        let mut declared: Vec<(u64, Declared)> = own
-            .filter_map(|(processing, p)| {
+        let own = register.controlled_by(&id);
+        let declared: Vec<Declared> = own
+            .iter()
+            .take(SHOWN)
+            .filter_map(|processing| {
+                let p = register.processing(processing)?;
                 let version = p.versions.last()?;
                 let formalities = p.formalities.iter().map(|f| {
                     let kind = frame.label(f.data.kind.as_str());
@@ -90,22 +93,17 @@ pub async fn one(
                     let number = data.number.clone().unwrap_or_else(|| data.decision.clone());
                     (data.decision.clone(), number, badge)
                 });
-                Some((
-                    p.first,
-                    Declared {
-                        id: processing.clone(),
-                        title: version.data.title.clone(),
-                        days: frame.days(&version.at),
-                        formalities: formalities.collect(),
-                        decisions: decisions.collect(),
-                        described: !version.formal,
-                    },
-                ))
+                Some(Declared {
+                    id: processing.clone(),
+                    title: version.data.title.clone(),
+                    days: frame.days(&version.at),
+                    formalities: formalities.collect(),
+                    decisions: decisions.collect(),
+                    described: !version.formal,
+                })
             })
             .collect();
-        declared.sort_by_key(|(first, _)| *first);
-        let more_declared = declared.len().saturating_sub(SHOWN);
-        declared.truncate(SHOWN);
+        let more_declared = own.len().saturating_sub(declared.len());
         let keys: Vec<Key> = party
             .keys
             .iter()
@@ -120,7 +118,7 @@ pub async fn one(
             roles: party.roles.iter().map(|r| frame.t(&format!("role-{}", r.as_str()))).collect(),
             siren: party.siren.clone(),
             position: party.position,
-            declared: declared.into_iter().map(|(_, declared)| declared).collect(),
+            declared,
             more_declared,
             total: usize::try_from(counts.iter().map(|c| c.accesses).sum::<u64>())
                 .unwrap_or(usize::MAX),
