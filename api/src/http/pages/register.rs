@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::super::problem::Problem;
 use super::super::queries;
-use super::super::register::{When, decision_at, experiment_at, party_at, processing_at};
+use super::super::register::{When, decision_at, experiment_in_short, party_at, processing_at};
 use super::super::{Params, Shared};
 use super::field::{Field, fields};
 use super::home::{FindingView, tell};
@@ -25,6 +25,8 @@ use crate::client::encode;
 
 /// Rows of one page of a list, and of each kind in a search.
 const PAGE: usize = 50;
+/// Sites of one page of an experiment.
+const SITES: usize = 100;
 /// What may be asked of the page of one thing.
 const DATED: &[&str] = &["as_of", "known_at"];
 
@@ -71,6 +73,17 @@ impl Dated {
             notice: notice.map(Cow::into_owned),
         };
         Ok((dated, when))
+    }
+
+    /// The same time at another address, from a cursor on.
+    fn with(&self, path: &str, cursor: u64) -> String {
+        let mut address = format!("{path}?cursor={cursor}");
+        for (name, value) in [("as_of", &self.as_of), ("known_at", &self.known_at)] {
+            if !value.is_empty() {
+                address.push_str(&format!("&{name}={}", encode(value)));
+            }
+        }
+        address
     }
 }
 
@@ -142,7 +155,11 @@ struct ExperimentPage {
     id: String,
     dated: Dated,
     processing: (String, String),
+    /// How many sites there are, and those shown.
+    total: usize,
     sites: Vec<SiteRow>,
+    /// Address of the next sites.
+    next: Option<String>,
     chart: Option<String>,
     steps: Vec<(String, usize)>,
     planned: Vec<(String, String)>,
@@ -398,7 +415,7 @@ pub async fn processing(
     for experiment in answer["experiments"].as_array().into_iter().flatten() {
         let id = experiment.as_str().unwrap_or_default();
         // One launched later than what is known is not among what is shown.
-        match experiment_at(&app, id, &when).await {
+        match experiment_in_short(&app, id, &when).await {
             Ok(found) => launched.push(found),
             Err(problem) if problem.code == "not-found" => {}
             Err(problem) => return Err(problem),
@@ -499,33 +516,36 @@ pub async fn experiment(
     frame: Frame,
     params: Params,
 ) -> Result<Response, Problem> {
-    params.only(DATED)?;
+    params.only(&["as_of", "known_at", "cursor"])?;
+    let from = usize::try_from(params.number("cursor")?.unwrap_or(0)).unwrap_or(usize::MAX);
     let (dated, when) = Dated::read(&app, &frame, &params).await?;
-    let answer = experiment_at(&app, &id, &when).await?;
-    let mut enrolled: Vec<(Interval, SiteRow)> = answer["sites"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|fact| {
-            let (site, at) = (&fact["site"], interval(&fact["at"]));
-            let headcount = site["headcount"].as_i64();
-            let row = SiteRow {
-                name: string(&site["name"]),
-                commune: string(&site["commune"]),
-                headcount: headcount.map_or_else(
-                    || frame.t("unknown").into_owned(),
-                    |n| super::field::amount(&frame, "headcount", n),
-                ),
-                days: frame.days(&at),
-                position: fact["position"].as_u64().unwrap_or_default(),
-            };
-            (at, row)
-        })
+    let answer = experiment_in_short(&app, &id, &when).await?;
+    let facts = answer["sites"].as_array().into_iter().flatten();
+    let mut enrolled: Vec<(Interval, u64, &Value)> = facts
+        .map(|fact| (interval(&fact["at"]), fact["position"].as_u64().unwrap_or_default(), fact))
         .collect();
-    enrolled.sort_by_key(|(at, row)| (at.latest, at.earliest, row.position));
+    enrolled.sort_by_key(|(at, position, _)| (at.latest, at.earliest, *position));
+    let shown = enrolled.iter().skip(from).take(SITES).map(|(at, position, fact)| {
+        let site = &fact["site"];
+        let headcount = site["headcount"].as_i64();
+        SiteRow {
+            name: string(&site["name"]),
+            commune: string(&site["commune"]),
+            headcount: headcount.map_or_else(
+                || frame.t("unknown").into_owned(),
+                |n| super::field::amount(&frame, "headcount", n),
+            ),
+            days: frame.days(at),
+            position: *position,
+        }
+    });
+    let sites: Vec<SiteRow> = shown.collect();
+    let until = from.saturating_add(sites.len());
+    let next = (until < enrolled.len())
+        .then(|| dated.with(&format!("/register/experiments/{id}"), until as u64));
     // A site counts from the last day on which it may have been enrolled.
     let mut steps: Vec<Step> = Vec::new();
-    for (n, (at, _)) in enrolled.iter().enumerate() {
+    for (n, (at, ..)) in enrolled.iter().enumerate() {
         let Some(day) = at.latest.or(at.earliest) else { continue };
         match steps.last_mut() {
             Some(step) if step.day == day => step.count = n + 1,
@@ -547,7 +567,9 @@ pub async fn experiment(
     let conditions = conditions(&frame, &answer["about"]);
     let page = ExperimentPage {
         processing: titled(&app, answer["processing"].as_str().unwrap_or_default()),
-        sites: enrolled.into_iter().map(|(_, row)| row).collect(),
+        total: enrolled.len(),
+        sites,
+        next,
         steps: steps.iter().map(|s| (crate::words::day(frame.lang, s.day), s.count)).collect(),
         planned: planned
             .iter()
@@ -612,15 +634,7 @@ pub async fn party(
             .collect();
         (rows, known.next().map(|(first, _)| first))
     });
-    let next = next.map(|cursor| {
-        let mut address = format!("/register/parties/{id}?cursor={cursor}");
-        for (name, value) in [("as_of", &dated.as_of), ("known_at", &dated.known_at)] {
-            if !value.is_empty() {
-                address.push_str(&format!("&{name}={}", encode(value)));
-            }
-        }
-        address
-    });
+    let next = next.map(|cursor| dated.with(&format!("/register/parties/{id}"), cursor));
     let page = PartyPage {
         name: string(&answer["name"]),
         roles: strings(&answer["roles"]).iter().map(|r| frame.t(&format!("role-{r}"))).collect(),
