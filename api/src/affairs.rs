@@ -107,10 +107,10 @@ async fn answer(app: &App, affair: &'static Affair) -> Result<Option<Answer>, Fa
             let (found, _) = queries::accesses(app, filter).await?;
             let first =
                 found.iter().find(|(read, _)| read.row.event_type == EventType::AccessRecorded);
-            if let Some((read, standing)) = first
+            if let Some((read, row)) = first
                 && let Some(recorded) = read.recorded()
             {
-                let (now, changed_by) = queries::stored(&recorded, standing.clone());
+                let (now, changed_by) = queries::stored(&recorded, row.now.clone());
                 answer.then = Some(recorded.then.clone());
                 answer.now = Some(now);
                 answer.position = Some(recorded.position);

@@ -3,7 +3,7 @@
 //! `cargo bench -p greffe-tests --bench pages -- [ENTRIES]` (default 100,000)
 //!
 //! The demonstration's ledger (embedded store, documented cases) is grown to ENTRIES: one in
-//! five declares, files, decides or enrols, the rest are accesses. Each page is then asked for
+//! six declares, decides, launches or enrols, the rest are accesses. Each page is then asked for
 //! by one reader, one request after the other, in turn with `/healthz`, which tells what the
 //! machine and the connection cost. Prints a table of medians, 99th percentiles and weights,
 //! and says what is above the limits of docs/performance.md.

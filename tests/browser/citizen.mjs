@@ -104,7 +104,7 @@ await journey(async ({ open }) => {
   await page.waitForURL('**/letter');
   const letter = await page.locator('.letter').innerText();
   assert.match(letter, /article 15/);
-  assert.ok(letter.includes(`n° ${position}`));
+  assert.ok(letter.includes(`n°\u00a0${position}`));
   await reader.picture(`citizen-letter${suffix}`);
   const text = await reader.download(() => on(page.locator('a[href$="letter.txt"]')));
   const plain = (t) => t.replace(/\s+/g, ' ').trim();

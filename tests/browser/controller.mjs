@@ -251,7 +251,7 @@ await journey(async ({ open }) => {
   await reviewed();
   const verdict = await badge('section[aria-labelledby=verdict]').innerText();
   if (scripts) assert.equal(live, verdict, 'as one types, and on review');
-  assert.match(await main.innerText(), /pas un jugement|constat/);
+  assert.match(await main.innerText(), /pas une décision/);
   await reader.illustrate('responsable-signature', page.locator('#signing'));
   if (scripts) await page.locator('#remember').check();
   const reported = receipt(await signAndFile());

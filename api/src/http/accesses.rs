@@ -105,14 +105,14 @@ pub async fn list(
     };
     let (found, next) = queries::accesses(&app, filter).await?;
     let mut items = Vec::with_capacity(found.len());
-    for (read, now) in found {
+    for (read, found) in found {
         let Some(recorded) = read.recorded() else { continue };
         let item = app.ledger.with_register(|register| {
             sees(reach, &reader, &recorded, register).then(|| {
                 let (now, changed_by) = if known_at {
                     queries::now_and_changes(&recorded, register, size)
                 } else {
-                    queries::stored(&recorded, now)
+                    queries::stored(&recorded, found.now)
                 };
                 row(&recorded, &now, &changed_by, register.view(now.judged_at))
             })

@@ -89,10 +89,10 @@ pub async fn accesses(
     };
     let (found, next) = queries::accesses(&app, filter).await?;
     let mut items = Vec::with_capacity(found.len());
-    for (read, now) in found {
+    for (read, found) in found {
         let Some(recorded) = read.recorded().filter(|r| about.holds(r)) else { continue };
         let mut item = app.ledger.with_register(|register| {
-            let (now, changed_by) = queries::stored(&recorded, now);
+            let (now, changed_by) = queries::stored(&recorded, found.now);
             row(&recorded, &now, &changed_by, register.view(now.judged_at))
         });
         item["event"] = read.row.event_type.as_str().into();
@@ -100,7 +100,10 @@ pub async fn accesses(
             About::Person(_) => "person".into(),
             About::Workplace { .. } => "workplace".into(),
         };
-        let contest = contest_of(&app, recorded.position, subject).await?;
+        let contest = match found.contested {
+            Some(_) => contest_of(&app, recorded.position, subject).await?,
+            None => None,
+        };
         item["contested"] = json!(contest.map(|c| c.position));
         items.push(item);
     }

@@ -5,6 +5,7 @@
 //! by the projections; as known at another size it is worked out here, by the same function
 //! of the domain (`rules::again`).
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::words::Lang;
@@ -18,7 +19,7 @@ use greffe_domain::sdjwt::Disclosure;
 use greffe_domain::seal::{Leaf, Position};
 use greffe_domain::verdict::Verdict;
 use greffe_infra::projection::{
-    AccessFilter, AuditFilter, FindingFilter, FindingRow, Now, Own, Page, Stats,
+    AccessFilter, AccessRow, AuditFilter, FindingFilter, FindingRow, Now, Own, Page, Stats,
 };
 use greffe_infra::store::{EntryRow, Fault, FaultKind};
 
@@ -163,15 +164,17 @@ pub async fn up_to_date(app: &App) -> Result<(), Problem> {
 /// A page of entries, read, and the cursor of the next page.
 type Found<T = Read> = (Vec<T>, Option<u64>);
 
-/// Accesses, each with what stands of it.
-pub async fn accesses(app: &App, filter: AccessFilter) -> Result<Found<(Read, Now)>, Fault> {
+/// Accesses, each with what the lists say of it: what stands, and whether it was contested.
+pub async fn accesses(app: &App, filter: AccessFilter) -> Result<Found<(Read, AccessRow)>, Fault> {
     caught_up(app).await;
     let page = app.projections.accesses(filter).await?;
-    let mut found = Vec::with_capacity(page.items.len());
-    for row in page.items {
-        found.extend(entry(app, row.position).await?.map(|read| (read, row.now)));
-    }
-    Ok((found, page.next))
+    let positions: Vec<u64> = page.items.iter().map(|row| row.position).collect();
+    let mut rows: HashMap<u64, AccessRow> =
+        page.items.into_iter().map(|row| (row.position, row)).collect();
+    let read = read_all(app, &positions).await?;
+    let found =
+        read.into_iter().filter_map(|read| Some((rows.remove(&read.row.position.0)?, read)));
+    Ok((found.map(|(row, read)| (read, row)).collect(), page.next))
 }
 
 /// What stands of one access. `None`: none at that position, or not applied yet.
@@ -220,12 +223,22 @@ pub async fn stats(app: &App) -> Result<Stats, Fault> {
     app.projections.stats().await
 }
 
+/// Entries at these positions, in that order, with the disclosures still kept.
 async fn read_all(app: &App, positions: &[u64]) -> Result<Vec<Read>, Fault> {
-    let mut read = Vec::with_capacity(positions.len());
-    for position in positions {
-        read.extend(entry(app, *position).await?);
+    let positions: Vec<Position> = positions.iter().copied().map(Position).collect();
+    let store = app.ledger.store();
+    let rows = store.entries_at(&positions).await?;
+    let mut kept: HashMap<Position, Vec<Disclosure>> = HashMap::new();
+    for disclosure in store.disclosures_at(&positions).await? {
+        let of = kept.entry(disclosure.position).or_default();
+        of.extend(Disclosure::parse(&disclosure.encoded).ok());
     }
-    Ok(read)
+    rows.into_iter()
+        .map(|row| {
+            let disclosures = kept.remove(&row.position).unwrap_or_default();
+            read_row(row, &disclosures)
+        })
+        .collect()
 }
 
 /// The sentence of a rule, for a reader, with what of it remains to be checked. `None`: no

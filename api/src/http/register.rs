@@ -81,10 +81,10 @@ async fn with_bodies(app: &App, mut value: Value) -> Result<Value, Problem> {
     let mut wanted = Vec::new();
     collect(&value, &mut wanted);
     let mut bodies = HashMap::new();
-    for position in wanted {
-        let Some(row) = app.ledger.store().entry(Position(position)).await? else { continue };
+    let wanted: Vec<Position> = wanted.into_iter().map(Position).collect();
+    for row in app.ledger.store().entries_at(&wanted).await? {
         if let Ok(leaf) = Leaf::parse(&row.sealed.leaf) {
-            bodies.insert(position, leaf.event["data"]["body"].clone());
+            bodies.insert(row.position.0, leaf.event["data"]["body"].clone());
         }
     }
     insert(&mut value, &bodies);
@@ -385,6 +385,13 @@ pub async fn experiment(
 
 /// The register's answer about one experiment.
 pub async fn experiment_at(app: &Shared, id: &str, when: &When) -> Result<Value, Problem> {
+    let mut answer = experiment_in_short(app, id, when).await?;
+    answer["sites"] = with_bodies(app, answer["sites"].take()).await?;
+    Ok(answer)
+}
+
+/// The same, each site by what it is and not as it was filed: there may be thousands.
+pub async fn experiment_in_short(app: &Shared, id: &str, when: &When) -> Result<Value, Problem> {
     let answer = app.ledger.with_register(|register| {
         let view = register.view(when.size);
         let e = view.experiment(id)?;
@@ -406,7 +413,6 @@ pub async fn experiment_at(app: &Shared, id: &str, when: &When) -> Result<Value,
             ("position", json!(e.first)),
             ("processing", json!(e.processing)),
             ("launches", when.facts(view, &e.launches)),
-            ("sites", sites.into()),
             ("plans", when.facts(view, &e.plans)),
             ("expansions", when.facts(view, &e.expansions)),
             ("evaluations", when.facts(view, &e.evaluations)),
@@ -416,10 +422,12 @@ pub async fn experiment_at(app: &Shared, id: &str, when: &When) -> Result<Value,
         ] {
             answer.insert(name.to_owned(), value);
         }
-        Some(Value::Object(answer))
+        Some((Value::Object(answer), sites))
     });
-    let answer = answer.ok_or_else(|| nothing("experiments", id))?;
-    with_bodies(app, answer).await
+    let (answer, sites) = answer.ok_or_else(|| nothing("experiments", id))?;
+    let mut answer = with_bodies(app, answer).await?;
+    answer["sites"] = sites.into();
+    Ok(answer)
 }
 
 pub async fn parties(State(app): State<Shared>, params: Params) -> Result<Json<Value>, Problem> {

@@ -384,11 +384,7 @@ async fn read_batch(
 
 /// Entries at these positions with their disclosures.
 async fn rows_at(store: &dyn Store, positions: &[Position]) -> Result<Rows, Fault> {
-    let mut rows = Vec::with_capacity(positions.len());
-    for position in positions {
-        rows.extend(store.entry(*position).await?);
-    }
-    Ok((rows, store.disclosures_at(positions).await?))
+    Ok((store.entries_at(positions).await?, store.disclosures_at(positions).await?))
 }
 
 async fn link_at(store: &dyn Store, position: Position) -> Result<Option<Hash32>, Fault> {

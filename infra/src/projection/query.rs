@@ -1085,12 +1085,12 @@ fn search(
     let list = |ids: &[i64]| serde_json::json!(ids).to_string();
     let (in_types, in_parties) = (query.bind(list(&types)), query.bind(list(&parties)));
     let own = q.parse::<u64>().ok().filter(|position| position.to_string() == q);
-    let own = query.bind(own.map_or(Value::Null, |position| Value::Integer(int(position))));
+    let itself = query.bind(own.map(int));
     let text = query.bind(q.to_owned());
     query.conditions.push(format!(
         "(e.event_type IN (SELECT value FROM json_each({in_types})) \
          OR e.iss IN (SELECT value FROM json_each({in_parties})) \
-         OR e.stream_id IS NULL AND e.position = {own} \
+         OR e.stream_id IS NULL AND e.position = {itself} \
          OR EXISTS (SELECT 1 FROM texts t \
          WHERE t.rowid = e.position AND instr(t.folded, {text}) > 0))"
     ));
@@ -1100,10 +1100,13 @@ fn search(
     let (compare, direction) = (order.beyond(), order.sql());
     let within = query.within(q);
     let from = query.bind(int(from));
-    let mut lists = vec![
-        format!("SELECT rowid AS position FROM texts WHERE {within} AND rowid {compare} {from}"),
-        format!("SELECT position FROM entries WHERE position = {own}"),
-    ];
+    let mut lists = vec![format!(
+        "SELECT rowid AS position FROM texts WHERE {within} AND rowid {compare} {from}"
+    )];
+    if own.is_some() {
+        let own = query.bind(own.map(int));
+        lists.push(format!("SELECT position FROM entries WHERE position = {own}"));
+    }
     for word in types.iter().chain(&parties) {
         let word = query.bind(*word);
         lists.push(format!(

@@ -205,6 +205,10 @@ async fn an_append_is_read_back(store: &impl Store, sample: &mut Sample) {
     let sixth = store.entry(Position(6)).await.expect("entry");
     assert_eq!(sixth.as_ref(), Some(&sample.entries[6]));
     assert_eq!(store.entry(Position(21)).await.expect("entry"), None);
+    let some = store.entries_at(&[Position(6), Position(21), Position(2)]).await.expect("entries");
+    let positions: Vec<u64> = some.iter().map(|row| row.position.0).collect();
+    assert_eq!(positions, [6, 2], "in the order asked, without what is not there");
+    assert_eq!(some.first(), sixth.as_ref());
     let first = sample.entries[6].first_position().expect("an access comes from a filing");
     let filing = store.filing(first).await.expect("filing").expect("the filing is there");
     assert_eq!(Some(filing.digest), sample.entries[6].filing.map(|f| f.digest));

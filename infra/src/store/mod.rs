@@ -225,6 +225,15 @@ pub trait Store: Send + Sync {
 
     async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault>;
 
+    /// The entries at these positions, in that order; those that are not there are left out.
+    async fn entries_at(&self, positions: &[Position]) -> Result<Vec<EntryRow>, Fault> {
+        let mut rows = Vec::with_capacity(positions.len());
+        for position in positions {
+            rows.extend(self.entry(*position).await?);
+        }
+        Ok(rows)
+    }
+
     /// Every entry of a stream, by version.
     async fn stream(&self, stream: StreamType, id: &str) -> Result<Vec<EntryRow>, Fault>;
 
@@ -330,6 +339,10 @@ impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
 
     async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault> {
         (**self).entry(position).await
+    }
+
+    async fn entries_at(&self, positions: &[Position]) -> Result<Vec<EntryRow>, Fault> {
+        (**self).entries_at(positions).await
     }
 
     async fn stream(&self, stream: StreamType, id: &str) -> Result<Vec<EntryRow>, Fault> {

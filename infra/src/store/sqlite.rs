@@ -393,6 +393,20 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn entries_at(&self, positions: &[Position]) -> Result<Vec<EntryRow>, Fault> {
+        let positions = positions.to_vec();
+        self.read("read entries", move |c, _| {
+            let sql = format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE position = ?1");
+            let mut statement = c.prepare_cached(&sql)?;
+            let mut rows = Vec::with_capacity(positions.len());
+            for position in positions {
+                rows.extend(statement.query_row([int(position.0)], entry_row).optional()?);
+            }
+            Ok(rows)
+        })
+        .await
+    }
+
     async fn stream(&self, stream: StreamType, id: &str) -> Result<Vec<EntryRow>, Fault> {
         let id = id.to_owned();
         self.read("read a stream", move |c, _| {

@@ -16,7 +16,7 @@ use super::{Badge, Frame, name_of};
 use crate::charts::{self, Mark, Series, Step};
 
 /// Events of the table.
-const SHOWN: usize = 100;
+const SHOWN: usize = 60;
 
 pub struct Growth {
     pub sites: usize,
@@ -93,9 +93,15 @@ fn steps(counted: &[Counted]) -> Vec<Step> {
     steps
 }
 
-fn by_then(counted: &[Counted], day: Option<LegalDate>) -> usize {
-    let then = counted.iter().filter(|(counts, _)| *counts <= day).map(|(_, name)| name);
-    then.collect::<BTreeSet<_>>().len()
+/// How many there are by a day: of those whose date is not known, and of the steps until then.
+fn by_then(steps: &[Step], undated: usize, day: Option<LegalDate>) -> usize {
+    let until = steps.partition_point(|step| Some(step.day) <= day);
+    until.checked_sub(1).map_or(undated, |last| steps[last].count)
+}
+
+fn undated(counted: &[Counted]) -> usize {
+    let names = counted.iter().filter(|(day, _)| day.is_none()).map(|(_, name)| name);
+    names.collect::<BTreeSet<_>>().len()
 }
 
 /// The day from which a fact certainly holds.
@@ -178,16 +184,18 @@ pub fn growth(frame: &Frame, view: View<'_>, when: &When, id: &str) -> Option<Gr
     allowed.sort();
     let Writer { mut events, marks, .. } = writer;
     events.sort_by_key(|event| event.order);
-    for event in &mut events {
-        // By the last day on which each may have happened.
-        event.sites = by_then(&enrolled, event.order.0);
-        event.allowed = by_then(&allowed, event.order.0);
-    }
     let more_events = events.len().saturating_sub(SHOWN);
     events.truncate(SHOWN);
+    let (enrolled_steps, allowed_steps) = (steps(&enrolled), steps(&allowed));
+    let (enrolled_undated, allowed_undated) = (undated(&enrolled), undated(&allowed));
+    for event in &mut events {
+        // By the last day on which each may have happened.
+        event.sites = by_then(&enrolled_steps, enrolled_undated, event.order.0);
+        event.allowed = by_then(&allowed_steps, allowed_undated, event.order.0);
+    }
     let series = Series {
-        enrolled: &steps(&enrolled),
-        allowed: &steps(&allowed),
+        enrolled: &enrolled_steps,
+        allowed: &allowed_steps,
         planned: &planned,
         marks: &marks,
     };

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::super::problem::Problem;
 use super::super::queries;
-use super::super::register::{When, decision_at, experiment_at, party_at, processing_at};
+use super::super::register::{When, decision_at, experiment_in_short, party_at, processing_at};
 use super::super::{Params, Shared};
 use super::field::{Field, fields};
 use super::growth::{Growth, growth};
@@ -25,6 +25,8 @@ use crate::client::encode;
 
 /// Rows of one page of a list, and of each kind in a search.
 const PAGE: usize = 50;
+/// Sites of one page of an experiment.
+const SITES: usize = 100;
 /// What may be asked of the page of one thing.
 const DATED: &[&str] = &["as_of", "known_at"];
 
@@ -71,6 +73,17 @@ impl Dated {
             notice: notice.map(Cow::into_owned),
         };
         Ok((dated, when))
+    }
+
+    /// The same time at another address, from a cursor on.
+    fn with(&self, path: &str, cursor: u64) -> String {
+        let mut address = format!("{path}?cursor={cursor}");
+        for (name, value) in [("as_of", &self.as_of), ("known_at", &self.known_at)] {
+            if !value.is_empty() {
+                address.push_str(&format!("&{name}={}", encode(value)));
+            }
+        }
+        address
     }
 }
 
@@ -143,7 +156,11 @@ struct ExperimentPage {
     id: String,
     dated: Dated,
     processing: (String, String),
+    /// How many sites there are, and those shown.
+    total: usize,
     sites: Vec<SiteRow>,
+    /// Address of the next sites.
+    next: Option<String>,
     growth: Growth,
     conditions: Vec<ConditionRow>,
     items: Vec<Item>,
@@ -385,7 +402,7 @@ pub async fn processing(
     for experiment in answer["experiments"].as_array().into_iter().flatten() {
         let id = experiment.as_str().unwrap_or_default();
         // One launched later than what is known is not among what is shown.
-        match experiment_at(&app, id, &when).await {
+        match experiment_in_short(&app, id, &when).await {
             Ok(found) => launched.push(found),
             Err(problem) if problem.code == "not-found" => {}
             Err(problem) => return Err(problem),
@@ -487,30 +504,33 @@ pub async fn experiment(
     frame: Frame,
     params: Params,
 ) -> Result<Response, Problem> {
-    params.only(DATED)?;
+    params.only(&["as_of", "known_at", "cursor"])?;
+    let from = usize::try_from(params.number("cursor")?.unwrap_or(0)).unwrap_or(usize::MAX);
     let (dated, when) = Dated::read(&app, &frame, &params).await?;
-    let answer = experiment_at(&app, &id, &when).await?;
-    let mut enrolled: Vec<(Interval, SiteRow)> = answer["sites"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|fact| {
-            let (site, at) = (&fact["site"], interval(&fact["at"]));
-            let headcount = site["headcount"].as_i64();
-            let row = SiteRow {
-                name: string(&site["name"]),
-                commune: string(&site["commune"]),
-                headcount: headcount.map_or_else(
-                    || frame.t("unknown").into_owned(),
-                    |n| super::field::amount(&frame, "headcount", n),
-                ),
-                days: frame.days(&at),
-                position: fact["position"].as_u64().unwrap_or_default(),
-            };
-            (at, row)
-        })
+    let answer = experiment_in_short(&app, &id, &when).await?;
+    let facts = answer["sites"].as_array().into_iter().flatten();
+    let mut enrolled: Vec<(Interval, u64, &Value)> = facts
+        .map(|fact| (interval(&fact["at"]), fact["position"].as_u64().unwrap_or_default(), fact))
         .collect();
-    enrolled.sort_by_key(|(at, row)| (at.latest, at.earliest, row.position));
+    enrolled.sort_by_key(|(at, position, _)| (at.latest, at.earliest, *position));
+    let shown = enrolled.iter().skip(from).take(SITES).map(|(at, position, fact)| {
+        let site = &fact["site"];
+        let headcount = site["headcount"].as_i64();
+        SiteRow {
+            name: string(&site["name"]),
+            commune: string(&site["commune"]),
+            headcount: headcount.map_or_else(
+                || frame.t("unknown").into_owned(),
+                |n| super::field::amount(&frame, "headcount", n),
+            ),
+            days: frame.days(at),
+            position: *position,
+        }
+    });
+    let sites: Vec<SiteRow> = shown.collect();
+    let until = from.saturating_add(sites.len());
+    let next = (until < enrolled.len())
+        .then(|| dated.with(&format!("/register/experiments/{id}"), until as u64));
     let growth = app
         .ledger
         .with_register(|r| growth(&frame, r.view(when.size), &when, &id))
@@ -518,7 +538,9 @@ pub async fn experiment(
     let conditions = conditions(&frame, &answer["about"]);
     let page = ExperimentPage {
         processing: titled(&app, answer["processing"].as_str().unwrap_or_default()),
-        sites: enrolled.into_iter().map(|(_, row)| row).collect(),
+        total: enrolled.len(),
+        sites,
+        next,
         growth,
         conditions,
         items: timeline(&frame, &[&answer, &answer["about"]], named(&app)),
@@ -578,15 +600,7 @@ pub async fn party(
             .collect();
         (rows, known.next().map(|(first, _)| first))
     });
-    let next = next.map(|cursor| {
-        let mut address = format!("/register/parties/{id}?cursor={cursor}");
-        for (name, value) in [("as_of", &dated.as_of), ("known_at", &dated.known_at)] {
-            if !value.is_empty() {
-                address.push_str(&format!("&{name}={}", encode(value)));
-            }
-        }
-        address
-    });
+    let next = next.map(|cursor| dated.with(&format!("/register/parties/{id}"), cursor));
     let page = PartyPage {
         name: string(&answer["name"]),
         roles: strings(&answer["roles"]).iter().map(|r| frame.t(&format!("role-{r}"))).collect(),

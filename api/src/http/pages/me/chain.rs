@@ -15,7 +15,7 @@ use greffe_domain::subject::SubjectRef;
 use super::super::super::Shared;
 use super::super::super::problem::Problem;
 use super::super::super::queries::{self, Read, Recorded};
-use super::super::super::register::{When, experiment_at, processing_at};
+use super::super::super::register::{When, experiment_in_short, processing_at};
 use super::super::field::{Field, fields};
 use super::super::timeline::{Item, timeline};
 use super::super::{Badge, Frame, name_of};
@@ -101,7 +101,7 @@ async fn told(
     let experiments = answer["experiments"].as_array().into_iter().flatten();
     let experiments = experiments.filter_map(|e| e.as_str()).map(str::to_owned);
     for id in experiments {
-        let answer = match experiment_at(app, &id, &when).await {
+        let answer = match experiment_in_short(app, &id, &when).await {
             Ok(answer) => answer,
             Err(problem) if problem.code == "not-found" => continue,
             Err(problem) => return Err(problem),

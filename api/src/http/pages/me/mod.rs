@@ -205,9 +205,9 @@ async fn lines(
     let (found, next) = queries::accesses(app, filter).await?;
     let mut lines: Vec<Line> = Vec::with_capacity(found.len());
     let mut year = None;
-    for (read, now) in found {
+    for (read, found) in found {
         let Some(recorded) = read.recorded().filter(|r| about.holds(r)) else { continue };
-        let (now, changed_by) = queries::stored(&recorded, now);
+        let (now, changed_by) = queries::stored(&recorded, found.now);
         let refused = read.row.event_type == EventType::AccessDenied;
         let mut line = app
             .ledger
@@ -218,10 +218,11 @@ async fn lines(
             year = line.year;
         }
         match about {
-            About::Person(_) => {
+            About::Person(_) if found.contested.is_some() => {
                 let contest = contest_of(app, recorded.position, subject).await?;
                 line.contested = contest.map(|c| words::day(frame.lang, c.time.date()));
             }
+            About::Person(_) => {}
             About::Workplace { site, .. } => {
                 line.href = format!("{}?site={}", line.href, encode(site));
             }
