@@ -146,6 +146,11 @@ impl Server {
     /// Starts `greffe demo`, with the documented cases and people to choose from, in a new
     /// directory.
     pub fn demo(directory: &Path) -> Self {
+        Self::demo_and_token(directory).0
+    }
+
+    /// The same, and a token of the authority's.
+    pub fn demo_and_token(directory: &Path) -> (Self, String) {
         let mut child = Command::new(program("greffe"))
             .args(["demo", "--listen", "127.0.0.1:0"])
             .args(["--data", directory.join("demo").to_str().expect("UTF-8")])
@@ -153,12 +158,22 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        let said = BufReader::new(child.stdout.take().expect("piped"));
-        let url = said.lines().map_while(Result::ok).find_map(|line| {
-            let line = line.trim();
-            line.starts_with("http://").then(|| line.trim_end_matches('/').to_owned())
-        });
-        Self { child, url: url.expect("the demonstration says where to open it") }
+        let mut said = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let (mut url, mut token) = (None, None);
+        // The address comes first, then lines to copy that hold a token.
+        for line in said.by_ref() {
+            let line = line.expect("text on standard output");
+            let word = line.split_whitespace().find(|word| word.starts_with("http://"));
+            url = url.or(word.map(|word| word.trim_end_matches('/').to_owned()));
+            token =
+                line.split("Bearer ").nth(1).and_then(|t| t.split('\'').next().map(str::to_owned));
+            if token.is_some() {
+                break;
+            }
+        }
+        std::thread::spawn(move || said.for_each(drop));
+        let url = url.expect("the demonstration says where to open it");
+        (Self { child, url }, token.expect("the demonstration shows a token"))
     }
 
     pub fn client(&self) -> Client {

@@ -2,8 +2,6 @@
 //! signing in the browser and elsewhere, receipts, batches.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 
 use greffe::sign::{Draft, Stamp};
 use greffe_domain::key::simulated_party_key;
@@ -11,7 +9,7 @@ use greffe_domain::kind::Kind;
 use greffe_tests::bodies::{Members, body};
 use greffe_tests::browser::{Browser, Page, between, plain, sign_in_browser, value_of};
 use greffe_tests::http::Client;
-use greffe_tests::server::{greffe, program};
+use greffe_tests::server::{Server, greffe};
 use serde_json::{Value, json};
 
 const SUBJECT: &str = "8xgVOa7tmXe7JuIFR3BuLizob9RZeCHNirHNQjKAduE";
@@ -19,7 +17,7 @@ const PROCESSING: &str = "accompagnement-invente";
 
 /// `greffe demo`, on a directory of its own; killed when dropped.
 struct Demo {
-    child: Child,
+    _server: Server,
     url: String,
     /// The authority's.
     token: String,
@@ -29,25 +27,8 @@ struct Demo {
 impl Demo {
     fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let data = directory.path().join("demo");
-        let mut child = Command::new(program("greffe"))
-            .args(["demo", "--listen", "127.0.0.1:0", "--data", data.to_str().expect("UTF-8")])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let (mut url, mut token) = (None, None);
-        for line in lines {
-            let line = line.expect("text");
-            let word = line.split_whitespace().find(|w| w.starts_with("http://127.0.0.1:"));
-            url = url.or(word.map(|w| w.trim_end_matches('/').to_owned()));
-            token = between(&line, "Bearer ", "'");
-            if token.is_some() {
-                break;
-            }
-        }
-        Self { child, url: url.expect("an address"), token: token.expect("a token"), directory }
+        let (server, token) = Server::demo_and_token(directory.path());
+        Self { url: server.url().to_owned(), _server: server, token, directory }
     }
 
     fn regulator(&self) -> Client {
@@ -63,13 +44,6 @@ impl Demo {
         let path = self.directory.path().join(name);
         std::fs::write(&path, text).expect("written");
         path.to_str().expect("UTF-8").to_owned()
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -1,13 +1,13 @@
 //! What a signed-in citizen sees and does: their own history and nobody else's, a
 //! contestation that lands once, an extract that a stranger can check.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use greffe_domain::encoding::base64url_decode;
 use greffe_tests::http::Client;
-use greffe_tests::server::{greffe, program};
+use greffe_tests::server::{Server, greffe, program};
 use serde_json::Value;
 
 /// The person of the demonstration's sign-in.
@@ -17,7 +17,7 @@ const ANOTHER: &str = "aW52ZW50ZWQgc3ViamVjdCwgYW5udWxtZW50IGNhc2U";
 
 /// A demonstration, served.
 struct Demo {
-    child: Child,
+    _server: Server,
     url: String,
     token: String,
     _directory: tempfile::TempDir,
@@ -27,42 +27,13 @@ struct Demo {
 impl Demo {
     fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
+        let (server, token) = Server::demo_and_token(directory.path());
         let data = directory.path().join("demo");
-        let mut child = Command::new(program("greffe"))
-            .args(["demo", "--listen", "127.0.0.1:0", "--data"])
-            .arg(&data)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut said = String::new();
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        // Address and token are said before that.
-        for line in lines.by_ref() {
-            let line = line.expect("text");
-            said.push_str(&line);
-            said.push('\n');
-            if line.contains("/v1/findings") {
-                break;
-            }
-        }
-        let url = said.split_whitespace().find(|word| word.starts_with("http://127.0.0.1:"));
-        let url = url.expect("an address").trim_end_matches('/').to_owned();
-        let token = said.split("Bearer ").nth(1).and_then(|t| t.split('\'').next());
-        let token = token.expect("a token").to_owned();
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url, token, _directory: directory, data }
+        Self { url: server.url().to_owned(), _server: server, token, _directory: directory, data }
     }
 
     fn authority(&self) -> Client {
         Client::new(&self.url).with_token(&self.token)
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

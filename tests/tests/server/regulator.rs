@@ -1,12 +1,9 @@
 //! The authority's pages over the real program and the documented cases: what each holds, who
 //! is let in, searches that are their address, and dossiers that check.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-
 use greffe_domain::encoding::base64url_decode;
 use greffe_domain::trust::Trust;
-use greffe_tests::server::program;
+use greffe_tests::server::Server;
 use serde_json::Value;
 
 /// Most bytes of a page.
@@ -14,7 +11,7 @@ const PAGE_BYTES: usize = 100_000;
 
 /// `greffe demo`, stopped when dropped.
 struct Demo {
-    child: Child,
+    _server: Server,
     url: String,
     directory: tempfile::TempDir,
 }
@@ -22,34 +19,8 @@ struct Demo {
 impl Demo {
     fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let data = directory.path().join("demo");
-        let mut child = Command::new(program("greffe"))
-            .args(["demo", "--listen", "127.0.0.1:0", "--data", data.to_str().expect("UTF-8")])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut said = String::new();
-        for line in BufReader::new(child.stdout.take().expect("piped")).lines() {
-            said.push_str(&line.expect("text"));
-            said.push('\n');
-            if said.contains("Authorization: Bearer") {
-                break;
-            }
-        }
-        let url = said
-            .split_whitespace()
-            .find(|word| word.starts_with("http://127.0.0.1:"))
-            .unwrap_or_else(|| panic!("no address in\n{said}"));
-        let url = url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-        Self { child, url, directory }
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let server = Server::demo(directory.path());
+        Self { url: server.url().to_owned(), _server: server, directory }
     }
 }
 
