@@ -263,7 +263,7 @@ fn main() {
         "/register/parties",
         "/register/processings/suivi-4",
         "/register/processings/suivi-4?as_of=2013-06-01",
-        "/register/processings/suivi-4?known_at=3000",
+        "/register/processings/suivi-4?known_at=50000",
         "/register/processings/anaiss",
         "/register/decisions/deliberation-4",
         "/register/experiments/essai-0",
