@@ -18,10 +18,10 @@ use greffe_infra::projection::{
 use greffe_infra::store::Fault;
 use greffe_infra::testing::cluster::Cluster;
 use greffe_tests::server::NOW_S;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use crate::filings::{BATCH, Maker, processing, site, subject};
-use crate::measure::{Latencies, peak_memory, processor_time, reset_peak_memory};
+use crate::measure::{Latencies, Submitting, peak_memory, processor_time, reset_peak_memory};
 use crate::place::{Engine, Place};
 
 /// Size from which tenths are counted.
@@ -177,27 +177,14 @@ async fn record(
             }
         }
     });
-    let permits = Arc::new(Semaphore::new(IN_FLIGHT));
-    let (waited, mut waits) = mpsc::unbounded_channel();
+    let submitting = Submitting::new(ledger, IN_FLIGHT);
     let (began, before) = (Instant::now(), processor_time("self") + place.database_time());
     while let Some(text) = filings.recv().await {
-        let permit = Arc::clone(&permits).acquire_owned().await.expect("never closed");
-        let (ledger, waited) = (ledger.clone(), waited.clone());
-        tokio::spawn(async move {
-            let sent = Instant::now();
-            ledger.submit(&text).await.expect("recorded");
-            waited.send(sent.elapsed()).expect("somebody listens");
-            drop(permit);
-        });
+        submitting.submit(text, None).await;
     }
-    drop(waited);
-    let mut latencies = Latencies::default();
-    while let Some(wait) = waits.recv().await {
-        latencies.0.push(wait);
-    }
+    let latencies = submitting.receipts().await;
     let spent = began.elapsed();
     making.join().expect("making ends");
-    latencies.sort();
     (spent, latencies, processor_time("self") + place.database_time() - before)
 }
 

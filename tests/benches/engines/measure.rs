@@ -1,6 +1,10 @@
 //! Time, processor time and memory, as Linux counts them, and tables of them.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use greffe_infra::ledger::Ledger;
+use tokio::sync::{Semaphore, mpsc};
 
 /// Processor time of a process so far, all threads, to a hundredth of a second. Zero where
 /// it cannot be read.
@@ -107,4 +111,43 @@ pub fn line(what: &str, passes: &Passes, ratios: &[(f64, &str)]) {
         print!("  {:.2} × {name}", pass.rate / other);
     }
     println!();
+}
+
+/// Filings on their way into a ledger, so many at once, and the waits for their receipts.
+pub struct Submitting {
+    ledger: Ledger,
+    permits: Arc<Semaphore>,
+    waited: mpsc::UnboundedSender<Duration>,
+    waits: mpsc::UnboundedReceiver<Duration>,
+}
+
+impl Submitting {
+    pub fn new(ledger: &Ledger, room: usize) -> Self {
+        let (waited, waits) = mpsc::unbounded_channel();
+        Self { ledger: ledger.clone(), permits: Arc::new(Semaphore::new(room)), waited, waits }
+    }
+
+    /// Sends one as soon as there is room. Its wait counts from when it was due, if it was,
+    /// and from its sending otherwise.
+    pub async fn submit(&self, text: String, due: Option<Instant>) {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.expect("never closed");
+        let (ledger, waited) = (self.ledger.clone(), self.waited.clone());
+        let since = due.unwrap_or_else(Instant::now);
+        tokio::spawn(async move {
+            ledger.submit(&text).await.expect("recorded");
+            waited.send(since.elapsed()).expect("somebody listens");
+            drop(permit);
+        });
+    }
+
+    /// Once every receipt is there.
+    pub async fn receipts(mut self) -> Latencies {
+        drop(self.waited);
+        let mut latencies = Latencies::default();
+        while let Some(wait) = self.waits.recv().await {
+            latencies.0.push(wait);
+        }
+        latencies.sort();
+        latencies
+    }
 }

@@ -2,16 +2,14 @@
 
 use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use greffe_infra::ledger::Ledger;
 use greffe_tests::server::Server;
-use tokio::sync::{Semaphore, mpsc};
 
 use crate::filings::Maker;
-use crate::measure::{Latencies, Pass, Passes, processor_time};
+use crate::measure::{Latencies, Pass, Passes, Submitting, processor_time};
 use crate::place::Place;
 
 /// Entries that wait for their receipts at any time, in process.
@@ -54,31 +52,18 @@ pub async fn in_process(
         Load::Closed => (IN_FLIGHT / items).max(64),
         Load::Open(_) => 1 << 20,
     };
-    let permits = Arc::new(Semaphore::new(usize::try_from(room).expect("64 bits")));
-    let (waited, mut waits) = mpsc::unbounded_channel();
+    let submitting = Submitting::new(ledger, usize::try_from(room).expect("64 bits"));
     let (started, ours, theirs) = (Instant::now(), processor_time("self"), place.database_time());
     for (number, text) in filings.into_iter().enumerate() {
         let due = load.due(started, number);
         if due > Instant::now() {
             tokio::time::sleep_until(due.into()).await;
         }
-        let permit = Arc::clone(&permits).acquire_owned().await.expect("never closed");
-        let (ledger, waited) = (ledger.clone(), waited.clone());
-        let sent = if matches!(load, Load::Closed) { Instant::now() } else { due };
-        tokio::spawn(async move {
-            ledger.submit(&text).await.expect("recorded");
-            waited.send(sent.elapsed()).expect("somebody listens");
-            drop(permit);
-        });
+        submitting.submit(text, matches!(load, Load::Open(_)).then_some(due)).await;
     }
-    drop(waited);
-    let mut latencies = Latencies::default();
-    while let Some(wait) = waits.recv().await {
-        latencies.0.push(wait);
-    }
+    let latencies = submitting.receipts().await;
     let rate = entries as f64 / started.elapsed().as_secs_f64();
     let ours = us(processor_time("self") - ours, entries);
-    latencies.sort();
     Pass { rate, latencies, processor: [ours, 0.0, us(place.database_time() - theirs, entries)] }
 }
 
