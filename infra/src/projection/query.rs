@@ -621,10 +621,14 @@ fn accesses(c: &Connection, filter: &AccessFilter) -> rusqlite::Result<Page<Acce
             let key = query.bind(subject_key(reference));
             let reference = query.bind(reference.to_vec());
             let from = query.bind(int(cursor));
+            // An access may name somebody twice. `DISTINCT` would have SQLite sort all of the
+            // accesses again, instead of reading as many as a page holds.
             Some(format!(
-                "(SELECT DISTINCT position FROM subjects WHERE key = {key} \
-                 AND reference = {reference} AND position {compare} {from} \
-                 ORDER BY position {direction})"
+                "(SELECT s.position FROM subjects s WHERE s.key = {key} \
+                 AND s.reference = {reference} AND s.position {compare} {from} \
+                 AND NOT EXISTS (SELECT 1 FROM subjects first WHERE first.key = s.key \
+                 AND first.position = s.position AND first.reference = s.reference \
+                 AND first.id < s.id) ORDER BY s.position {direction})"
             ))
         }
         None => {

@@ -12,7 +12,10 @@ use greffe_tests::signing::{access, declaration, sign};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// Subjects among whom the accesses are spread.
+/// Accesses about each subject.
+pub const EACH: u64 = 50;
+/// Subjects among whom a million accesses are spread. The next million is about others: a
+/// ledger that grows knows more people, and not more of each.
 pub const SUBJECTS: u64 = 20_000;
 /// Processings that are accessed.
 pub const PROCESSINGS: u64 = 4;
@@ -25,7 +28,8 @@ pub const BATCH: u64 = 100;
 const JTI: &str = "mesure-00000000-000000000000";
 
 pub fn subject(n: u64) -> [u8; 32] {
-    *blake3::hash(&(n % SUBJECTS).to_le_bytes()).as_bytes()
+    let others = n / (SUBJECTS * EACH) * SUBJECTS;
+    *blake3::hash(&(others + n % SUBJECTS).to_le_bytes()).as_bytes()
 }
 
 pub fn processing(n: u64) -> String {
