@@ -482,7 +482,11 @@ fn signatures_are_judged_strictly() {
             Err(refusal) => refusal.code.as_str(),
         };
         assert_eq!(read, text(vector, "key"), "{name}");
-        let verified = key.is_ok_and(|key| key.verify(&message, &hex(text(vector, "signature"))));
-        assert_eq!(Value::Bool(verified), vector["verify"], "{name}: {}", vector["why"]);
+        // A key that verifies often has its answers computed otherwise.
+        for _ in 0..100 {
+            let verify = |key: &PublicKey| key.verify(&message, &hex(text(vector, "signature")));
+            let verified = key.as_ref().is_ok_and(verify);
+            assert_eq!(Value::Bool(verified), vector["verify"], "{name}: {}", vector["why"]);
+        }
     }
 }

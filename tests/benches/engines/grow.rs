@@ -216,7 +216,9 @@ async fn ask(projections: &Arc<Projections>, entries: u64) -> Result<Vec<Latenci
                 }
                 _ => {
                     match query {
-                        "subject" => filter.subject = Some(SubjectRef(subject(n * 7_919 % entries))),
+                        "subject" => {
+                            filter.subject = Some(SubjectRef(subject(n * 7_919 % entries)))
+                        }
                         "party" => filter.party = Some("caisse".to_owned()),
                         "site" => filter.site = Some(site(n)),
                         _ => filter.processing = Some(processing(n)),
