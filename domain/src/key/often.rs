@@ -16,7 +16,7 @@ use curve25519_dalek::traits::Identity;
 use ed25519_dalek::VerifyingKey;
 use sha2::{Digest, Sha512};
 
-/// Verifications after which multiples are made: they cost about five.
+/// Verifications after which multiples are made, which takes about as long as four.
 const AFTER: u32 = 32;
 /// Keys whose multiples are kept at any time, about 80 KiB each.
 const MOST: usize = 256;
