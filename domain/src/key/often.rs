@@ -1,5 +1,5 @@
-//! Strict verification under a key that signs often: the answer of `verify_strict`, in less
-//! than half the time, from multiples of the key that are kept.
+//! Strict verification under a key that signs often: the answer of `verify_strict`, sooner,
+//! from multiples of the key that are kept.
 //!
 //! A signature is good when `[S]B - [k]A` is its `R`, byte for byte (RFC 8032 §5.1.7 without
 //! cofactor). Computed afresh, that takes a doubling for each bit of a scalar; with
