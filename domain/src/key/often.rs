@@ -86,6 +86,12 @@ impl Often {
     }
 }
 
+/// `k` of RFC 8032 §5.1.7. `r`: 32 bytes, as the signature has them.
+fn challenge(r: &[u8], key: &VerifyingKey, message: &[u8]) -> Scalar {
+    let hash = Sha512::new().chain_update(r).chain_update(key.as_bytes()).chain_update(message);
+    Scalar::from_bytes_mod_order_wide(&hash.finalize().into())
+}
+
 impl Multiples<4> {
     /// `self`: of the opposite of this key.
     fn verify_strict(&self, key: &VerifyingKey, message: &[u8], signature: &[u8; 64]) -> bool {
@@ -95,11 +101,9 @@ impl Multiples<4> {
         let Some(s) = Option::<Scalar>::from(Scalar::from_canonical_bytes(s)) else {
             return false;
         };
-        let hash = Sha512::new().chain_update(r).chain_update(key.as_bytes());
-        let k = Scalar::from_bytes_mod_order_wide(&hash.chain_update(message).finalize().into());
         let mut expected = EdwardsPoint::identity();
         BASE.add(&s, &mut expected);
-        self.add(&k, &mut expected);
+        self.add(&challenge(r, key, message), &mut expected);
         // Equal to canonical bytes, `r` is the point itself: it needs no reading.
         expected.compress().as_bytes() == r && !expected.is_small_order()
     }
@@ -141,13 +145,12 @@ impl<const WIDTH: usize> Multiples<WIDTH> {
             // A digit of the upper half is one more of the next window, less the difference.
             let digit = digit + carry;
             carry = usize::from(digit > Self::HALF);
-            let (times, lacking) =
-                if carry == 0 { (digit, false) } else { (Self::RANGE - digit, true) };
+            let times = if carry == 0 { digit } else { Self::RANGE - digit };
             let Some(index) = times.checked_sub(1) else { continue };
-            if lacking {
-                *sum -= &multiples[index];
-            } else {
+            if carry == 0 {
                 *sum += &multiples[index];
+            } else {
+                *sum -= &multiples[index];
             }
         }
     }
@@ -167,12 +170,6 @@ mod tests {
         let ours = Multiples::of(-key.to_edwards()).verify_strict(key, message, signature);
         assert_eq!(ours, theirs, "{:?} {message:?} {signature:?}", key.as_bytes());
         theirs
-    }
-
-    /// `k` of RFC 8032 §5.1.7.
-    fn challenge(r: &[u8; 32], key: &VerifyingKey, message: &[u8]) -> Scalar {
-        let hash = Sha512::new().chain_update(r).chain_update(key.as_bytes());
-        Scalar::from_bytes_mod_order_wide(&hash.chain_update(message).finalize().into())
     }
 
     fn signature(r: &[u8; 32], s: &[u8; 32]) -> [u8; 64] {

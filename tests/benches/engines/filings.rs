@@ -13,10 +13,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// Accesses about each subject.
-pub const EACH: u64 = 50;
+const EACH: u64 = 50;
 /// Subjects among whom a million accesses are spread. The next million is about others: a
 /// ledger that grows knows more people, and not more of each.
-pub const SUBJECTS: u64 = 20_000;
+const SUBJECTS: u64 = 20_000;
 /// Processings that are accessed.
 pub const PROCESSINGS: u64 = 4;
 /// Sites whose people are accessed.
