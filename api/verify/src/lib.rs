@@ -3,7 +3,7 @@
 //! `lines → Line (on all cores) → Ledger (in order) → Report`. It is given the ledger's name
 //! and first key (`Trust`) and nothing else, and checks every claim an export makes
 //! (`docs/format.md` §5), every access judged again included. It opens no socket. Memory:
-//! the register, one filing, a thousand lines or two, and a buffer of fixed size of what may
+//! the register, one filing, some thousand lines, and a buffer of fixed size of what may
 //! not come twice; what it cannot hold goes to temporary files (`seen.rs`).
 
 mod ledger;
@@ -53,13 +53,13 @@ impl Default for Limits {
 }
 
 /// Checks an export. Returns what it holds, or the first failure in the order of its lines.
-pub fn verify(reader: impl BufRead, trust: &Trust) -> Result<Report, Failure> {
+pub fn verify(reader: impl BufRead + Send, trust: &Trust) -> Result<Report, Failure> {
     check(reader, trust, rules::VERSIONS, &Limits::default())
 }
 
 /// The same, within other limits.
 pub fn verify_within(
-    reader: impl BufRead,
+    reader: impl BufRead + Send,
     trust: &Trust,
     limits: &Limits,
 ) -> Result<Report, Failure> {
@@ -68,7 +68,7 @@ pub fn verify_within(
 
 /// The same with other rulebooks than this build's, in the order they came into force.
 pub fn verify_under(
-    reader: impl BufRead,
+    reader: impl BufRead + Send,
     trust: &Trust,
     rulebooks: &[&'static Rulebook],
 ) -> Result<Report, Failure> {
@@ -76,7 +76,7 @@ pub fn verify_under(
 }
 
 fn check(
-    reader: impl BufRead,
+    reader: impl BufRead + Send,
     trust: &Trust,
     rulebooks: &[&'static Rulebook],
     limits: &Limits,
@@ -91,29 +91,28 @@ fn check(
             _ => Failure::CannotJudge("the file is not an export of a ledger".to_owned()),
         });
     }
+    let mut next = chunk.end.is_none().then(|| chunks.read());
     let mut lines = chunk.parse(&trust.origin, ledger.keys());
     loop {
-        let next = if chunk.end.is_none() { Some(chunks.read()) } else { None };
-        // While this chunk is folded in order, the next one is read on the other cores. Keys
+        // While this chunk is folded in order, the next one is parsed on the other cores, and
+        // the one after it read: whoever writes the export into a pipe goes on meanwhile. Keys
         // enrolled meanwhile are not known there; the fold then checks for itself.
         let keys = ledger.keys().clone();
-        let (folded, parsed) = thread::scope(|scope| {
-            let ahead = next.as_ref().map(|next| {
+        let goes_on = next.as_ref().is_some_and(|next| next.end.is_none());
+        let (folded, parsed, after) = thread::scope(|scope| {
+            let reading = goes_on.then(|| scope.spawn(|| chunks.read()));
+            let parsing = next.as_ref().map(|next| {
                 let keys = &keys;
                 scope.spawn(move || next.parse(&trust.origin, keys))
             });
             let folded = fold(&mut ledger, chunk.first_line, lines);
-            let parsed = ahead.map(|handle| match handle.join() {
-                Ok(parsed) => parsed,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            (folded, parsed)
+            (folded, parsing.map(joined), reading.map(joined))
         });
         if let Err(failure) = folded {
             return Err(ledger.first_failure(failure));
         }
         match (next, parsed) {
-            (Some(next), Some(parsed)) => (chunk, lines) = (next, parsed),
+            (Some(read), Some(parsed)) => (chunk, lines, next) = (read, parsed, after),
             _ => break,
         }
     }
@@ -125,6 +124,11 @@ fn check(
         }
         Some(End::OfFile) | None => ledger.finish(chunks.lines),
     }
+}
+
+/// What a thread made; its panic is ours.
+fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn fold(ledger: &mut Ledger<'_>, first_line: u64, lines: Vec<Line>) -> Result<(), Failure> {
@@ -223,12 +227,7 @@ impl Chunk {
         let mut done = thread::scope(|scope| {
             let others: Vec<_> = (1..cores).map(|_| scope.spawn(work)).collect();
             let mut done = work();
-            for other in others {
-                match other.join() {
-                    Ok(blocks) => done.extend(blocks),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
+            done.extend(others.into_iter().flat_map(joined));
             done
         });
         done.sort_unstable_by_key(|(block, _)| *block);
