@@ -10,33 +10,24 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use greffe_domain::body::Body;
-use greffe_domain::date::{LegalDate, Timestamp};
+use greffe_domain::date::Timestamp;
 use greffe_domain::encoding::{Hash32, base64url_decode};
 use greffe_domain::event::Event;
 use greffe_domain::filing::Filing;
 use greffe_domain::key::SecretKey;
-use greffe_domain::seal::{FilingRef, Position, SealedEntry, StreamRef, entry_text};
+use greffe_domain::seal::{Position, SealedEntry, entry_text};
 use tokio::sync::oneshot;
 
-use crate::receipt::{LeafText, Receipt};
-use crate::sequencer::{Published, SubmitError, read_only, receipt_of};
+use crate::entry::Entry;
+use crate::published::Published;
+use crate::receipt::{LeafText, Receipt, receipt_of};
 use crate::store::{
     AppendError, Batch, DisclosureRow, EntryRow, Fault, FilingRow, Head, RecordedFiling, Store,
 };
+use crate::submit::{SubmitError, read_only};
 
 /// Entries signed by one task: long enough to be worth waking a core for.
 const SIGN_TOGETHER: usize = 32;
-
-/// An entry decided and linked, as both halves of the writer know it.
-pub(crate) struct Entry {
-    pub event: Arc<Event>,
-    pub stream: StreamRef,
-    pub filing: Option<FilingRef>,
-    pub time: Timestamp,
-    pub position: Position,
-    pub link: Hash32,
-    pub valid_until: Option<LegalDate>,
-}
 
 /// What a job waits for.
 pub(crate) enum Awaited {
@@ -182,6 +173,7 @@ impl Committer {
             .zip(&leaves)
             .map(|(signature, leaf)| Sealed { signature: *signature, leaf: LeafText::of(leaf) })
             .collect();
+        let bytes = leaves.iter().map(Vec::len).sum();
         let recorded = match entries.last() {
             None => Ok(()),
             Some(last) => {
@@ -197,7 +189,7 @@ impl Committer {
                 match &recorded {
                     Ok(()) => {
                         let head = Head { size: last.position.tree_size(), link: last.link };
-                        self.publish(&entries, head, last.time, next_key.as_deref());
+                        self.publish(&entries, bytes, head, last.time, next_key.as_deref());
                     }
                     Err(Failed::ReadOnly) => self.published.give_up(),
                     Err(_) => {}
@@ -275,10 +267,11 @@ impl Committer {
         }
     }
 
-    /// Makes a durable batch visible.
+    /// Makes a durable batch visible. `bytes`: of its leaves.
     fn publish(
         &self,
-        entries: &[Entry],
+        entries: &Arc<Vec<Entry>>,
+        bytes: usize,
         head: Head,
         time: Timestamp,
         next_key: Option<&SecretKey>,
@@ -286,10 +279,11 @@ impl Committer {
         {
             let mut register =
                 self.published.register.write().expect("no writer panics with this lock");
-            for entry in entries {
+            for entry in entries.iter() {
                 register.apply(entry.position.0, entry.time, &entry.event);
             }
         }
+        self.published.recent.push(entries, bytes);
         self.published.set_head(head, time, next_key);
     }
 

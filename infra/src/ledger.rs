@@ -32,15 +32,16 @@ use crate::clock::Clock;
 use crate::entropy::Nonces;
 use crate::high_water::{EXPORTED_FILE, HIGH_WATER_FILE, HighWater, Loss, Marked, Sync};
 use crate::keystore::{self, KeyStore, generate_key, write_key};
-use crate::receipt::Receipt;
-use crate::sequencer::{
-    Job, Loaded, Published, PublishedHead, QUEUE, Sequencer, SubmitError, check_live_key, load,
-    read_only, receipt_of,
-};
+use crate::load::{Loaded, load};
+use crate::published::{Published, PublishedHead};
+use crate::receipt::{Receipt, receipt_of};
+use crate::recent::{Readers, Recent};
+use crate::sequencer::{Job, QUEUE, Sequencer, check_live_key};
 use crate::standby;
 use crate::store::{
     AppendError, Batch, DirectoryLock, EntryRow, Fault, FaultKind, Head, Lead, Location, Store,
 };
+use crate::submit::{SubmitError, read_only};
 use crate::trust::{TRUST_FILE, Trust};
 
 /// File of the registrar's key, written by `create` when none is given.
@@ -372,6 +373,7 @@ impl Ledger {
                 read_only: true,
             }),
             key: RwLock::new(key),
+            recent: Readers::default(),
         });
         let inner = Arc::new(Inner {
             clock_kind: loaded.register.clock(),
@@ -442,6 +444,11 @@ impl Ledger {
     /// Changes each time the head does.
     pub fn watch_head(&self) -> watch::Receiver<PublishedHead> {
         self.inner.published.head.subscribe()
+    }
+
+    /// What this process records from now on, in memory for who follows closely.
+    pub(crate) fn keep_recent(&self) -> Arc<Recent> {
+        self.inner.published.recent.add()
     }
 
     pub fn size(&self) -> TreeSize {

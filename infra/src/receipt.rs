@@ -1,13 +1,21 @@
 //! A receipt: proof, checkable offline, that an entry is in the ledger at its place.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
+use greffe_domain::body::Body;
 use greffe_domain::date::{LegalDate, Timestamp};
 use greffe_domain::encoding::{Hash32, base64url};
+use greffe_domain::event::Event;
+use greffe_domain::kind::EventType;
+use greffe_domain::register::Register;
+use greffe_domain::rules::{self, Case, Rulebook};
 use greffe_domain::seal::Position;
 use greffe_domain::verdict::Verdict;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+
+use crate::load::{read_event, read_leaf};
+use crate::store::{EntryRow, Fault, Store};
 
 /// What a filer gets for each entry, once it is durable.
 ///
@@ -66,4 +74,46 @@ impl Serialize for LeafText {
         let raw: &RawValue = serde_json::from_slice(&self.0).map_err(serde::ser::Error::custom)?;
         raw.serialize(serializer)
     }
+}
+
+/// The receipt of an entry recorded earlier: the same that was given then.
+pub async fn receipt_of(
+    store: &dyn Store,
+    register: &RwLock<Register>,
+    row: EntryRow,
+) -> Result<Receipt, Fault> {
+    let event = read_event(store, &row).await?;
+    let rulebook = read_leaf(&row)?.rulebook;
+    let register = register.read().expect("no writer panics with this lock");
+    let valid_until = valid_until(&event, &rulebook, row.position, row.time, &register);
+    Ok(Receipt {
+        origin: register.origin().to_owned(),
+        position: row.position,
+        link: row.sealed.link,
+        signature: row.sealed.signature,
+        key: row.sealed.kid,
+        time: row.time,
+        filing: row.filing.map(|f| f.digest),
+        leaf: LeafText::of(&row.sealed.leaf),
+        verdict: event.filed().and_then(|f| f.verdict.clone()),
+        valid_until,
+    })
+}
+
+/// Last day on which an access may be served, if it was granted with a term.
+pub(crate) fn valid_until(
+    event: &Event,
+    rulebook: &str,
+    position: Position,
+    time: Timestamp,
+    register: &Register,
+) -> Option<LegalDate> {
+    let filed = event.filed().filter(|filed| filed.event_type == EventType::AccessGranted)?;
+    if Rulebook::by_version(rulebook).is_none_or(|rulebook| rulebook.states_term) {
+        return filed.verdict.as_ref()?.valid_until;
+    }
+    let Body::RequestAccess(access) = &*filed.body else { return None };
+    let days = filed.at.valid_days(time.date());
+    let case = Case { access, days, recorded: Some((position.0, time)) };
+    rules::valid_until(&case, register.view(position.0))
 }

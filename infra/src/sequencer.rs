@@ -15,9 +15,9 @@
 //! that finds another head makes it read-only for good, because somebody else writes this
 //! ledger.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use greffe_domain::body::Body;
 use greffe_domain::command::{Command, Context, KnownAccess, named_accesses, stream_of};
@@ -26,23 +26,24 @@ use greffe_domain::encoding::{Hash32, base64url_decode};
 use greffe_domain::event::{ClockKind, Event};
 use greffe_domain::filing::{Filing, check_issue_time};
 use greffe_domain::key::SecretKey;
-use greffe_domain::kind::{EventType, StreamType};
+use greffe_domain::kind::StreamType;
 use greffe_domain::refusal::{Refusal, RefusalCode as C};
 use greffe_domain::register::Register;
-use greffe_domain::rules::{self, Case, Rulebook};
-use greffe_domain::sdjwt::Disclosure;
-use greffe_domain::seal::{FilingRef, Leaf, PendingEntry, Position, StreamRef, link};
-use tokio::sync::{mpsc, oneshot, watch};
+use greffe_domain::rules::Rulebook;
+use greffe_domain::seal::{FilingRef, PendingEntry, Position, StreamRef, link};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::commit::{Awaited, Committer, Decided, Entry, Failed, Reply, Signatures, Waiting};
+use crate::commit::{Awaited, Committer, Decided, Failed, Reply, Signatures, Waiting};
 use crate::cqrs::{Commands, StagedEvent, Touched};
 use crate::entropy::Nonces;
-use crate::receipt::{LeafText, Receipt};
-use crate::store::{
-    DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, Head, RecordedFiling, Store,
-};
+use crate::entry::Entry;
+use crate::load::{Loaded, load, read_event};
+use crate::published::Published;
+use crate::receipt::valid_until;
+use crate::store::{DisclosureRow, Fault, FilingKey, Head, RecordedFiling, Store};
+use crate::submit::{SubmitError, read_only};
 
 /// Most entries of one batch: past it, commits cost no less each and latency grows.
 const MAX_BATCH_ENTRIES: usize = 1_024;
@@ -52,21 +53,6 @@ const LEAST_BATCH_ENTRIES: usize = 256;
 const GROUP_ENTRIES: usize = 128;
 /// Filings that may wait; past it the ledger says it is overloaded.
 pub const QUEUE: usize = 8_192;
-/// Entries read at once when state is rebuilt.
-const RELOAD_ENTRIES: usize = 4_096;
-
-/// Why a filing was not recorded, or is not known to be.
-#[derive(Debug, thiserror::Error)]
-pub enum SubmitError {
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// Nothing was recorded: the same filing may be sent again.
-    #[error("the filing was not recorded")]
-    NotRecorded(#[source] Arc<Fault>),
-    /// It may have been recorded: sending the same bytes again is safe and tells.
-    #[error("it is not known whether the filing was recorded")]
-    Unknown(#[source] Arc<Fault>),
-}
 
 /// What the writer is asked.
 pub enum Job {
@@ -74,43 +60,6 @@ pub enum Job {
     Record { filings: Vec<Arc<Filing>>, reply: Reply },
     /// Sign with this key from the next entry on.
     Rotate { key: Box<SecretKey>, reply: Reply },
-}
-
-/// What readers see: only what is durable.
-pub struct Published {
-    pub register: RwLock<Register>,
-    pub head: watch::Sender<PublishedHead>,
-    /// `None`: this process has none, and signs nothing.
-    pub key: RwLock<Option<SecretKey>>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PublishedHead {
-    pub head: Head,
-    /// Time of the last entry.
-    pub time: Timestamp,
-    /// This process does not write: another one does, or entries are missing.
-    pub read_only: bool,
-}
-
-impl Published {
-    /// The head and the key that signs it change together: whoever signs a head holds the
-    /// key's lock while reading both.
-    pub(crate) fn set_head(&self, head: Head, time: Timestamp, next_key: Option<&SecretKey>) {
-        let mut key = self.key.write().expect("no writer panics with this lock");
-        if let Some(next) = next_key {
-            *key = Some(next.clone());
-        }
-        self.head.send_modify(|h| {
-            h.head = head;
-            h.time = time;
-        });
-    }
-
-    /// Another writer writes this ledger.
-    pub(crate) fn give_up(&self) {
-        self.head.send_modify(|h| h.read_only = true);
-    }
 }
 
 /// A filing by its name, author and `jti`.
@@ -191,190 +140,6 @@ pub struct Sequencer {
     /// The key that a rotation of unknown outcome names.
     next_key: Option<Arc<SecretKey>>,
     read_only: bool,
-}
-
-/// State folded from a store.
-pub struct Loaded {
-    pub register: Register,
-    pub commands: Commands,
-    pub head: Head,
-    pub last_time: Timestamp,
-}
-
-impl Default for Loaded {
-    /// Before the first entry.
-    fn default() -> Self {
-        Self {
-            register: Register::new(),
-            commands: Commands::default(),
-            head: Head::empty(),
-            last_time: Timestamp::from_micros(i64::MIN),
-        }
-    }
-}
-
-/// What [`Loaded::advance`] read: entries that registers are folded from, in order.
-pub type Folded = Vec<(Position, Timestamp, Event)>;
-
-/// Reads a ledger's state: every entry but the accesses, and of these what was disclosed
-/// about groups, which weighs on what is disclosed next.
-pub async fn load(store: &dyn Store) -> Result<Loaded, Fault> {
-    let mut loaded = Loaded::default();
-    loaded.advance(store, |_| ()).await?;
-    Ok(loaded)
-}
-
-impl Loaded {
-    /// Folds what the store holds by now; `each` is given what was read, a page at a time.
-    /// State moves to the store's head, or nowhere when it fails before the first page.
-    pub async fn advance(
-        &mut self,
-        store: &dyn Store,
-        mut each: impl FnMut(Folded),
-    ) -> Result<(), Fault> {
-        const FOLDED: [StreamType; 9] = [
-            StreamType::Ledger,
-            StreamType::Party,
-            StreamType::Reference,
-            StreamType::Processing,
-            StreamType::Decision,
-            StreamType::Ruling,
-            StreamType::Statement,
-            StreamType::Experiment,
-            StreamType::Subject,
-        ];
-        let head = store.head().await?;
-        if head.size <= self.head.size {
-            return Ok(());
-        }
-        let last_time = {
-            let last = Position(head.size.0 - 1);
-            match store.entry(last).await? {
-                Some(row) => row.time,
-                None => return Err(corrupt("read the last entry", last, "it is missing")),
-            }
-        };
-        // Where an earlier attempt ended, if it broke off.
-        let mut from = Position(self.register.size());
-        let mut groups = GroupDisclosures::new(store, from);
-        loop {
-            let mut rows = store.entries_of_types(&FOLDED, from, RELOAD_ENTRIES).await?;
-            // Another writer may append meanwhile.
-            rows.retain(|row| row.position < head.size.next());
-            let Some(last) = rows.last() else { break };
-            from = last.position.tree_size().next();
-            let mut events = Vec::with_capacity(rows.len());
-            for row in &rows {
-                events.push(read_event(store, row).await?);
-            }
-            let mut folded = Folded::with_capacity(rows.len());
-            for (row, event) in rows.into_iter().zip(events) {
-                groups.fold_until(row.position, &mut self.register, &mut folded).await?;
-                self.commands.staging().restore(row.stream.kind, &row.stream.id, &event);
-                self.register.apply(row.position.0, row.time, &event);
-                folded.push((row.position, row.time, event));
-            }
-            each(folded);
-        }
-        let mut folded = Folded::new();
-        groups.fold_until(head.size.next(), &mut self.register, &mut folded).await?;
-        each(folded);
-        self.register.advance(head.size.0);
-        // A number that was lost, and not erased, would let through what it should stop.
-        if let Some(position) = self.register.withheld_numbers().first() {
-            let why =
-                "the disclosure of its number of absentees is missing, and no entry erases it";
-            return Err(corrupt("read what was disclosed", Position(*position), why));
-        }
-        self.head = head;
-        self.last_time = last_time;
-        Ok(())
-    }
-}
-
-fn read_leaf(row: &EntryRow) -> Result<Leaf, Fault> {
-    Leaf::parse(&row.sealed.leaf).map_err(|e| corrupt("read a leaf", row.position, &e.to_string()))
-}
-
-/// The accesses about groups, read in order beside the rest.
-struct GroupDisclosures<'a> {
-    store: &'a dyn Store,
-    /// Read and not folded yet.
-    ahead: VecDeque<(Position, Timestamp, Event)>,
-    /// Where the next page starts; `None` after the last.
-    from: Option<Position>,
-}
-
-impl<'a> GroupDisclosures<'a> {
-    fn new(store: &'a dyn Store, from: Position) -> Self {
-        Self { store, ahead: VecDeque::new(), from: Some(from) }
-    }
-
-    /// Folds those before a position.
-    async fn fold_until(
-        &mut self,
-        until: Position,
-        into: &mut Register,
-        folded: &mut Folded,
-    ) -> Result<(), Fault> {
-        loop {
-            if self.ahead.is_empty() {
-                self.read_page().await?;
-            }
-            match self.ahead.pop_front() {
-                Some((position, time, event)) if position < until => {
-                    into.apply(position.0, time, &event);
-                    folded.push((position, time, event));
-                }
-                Some(later) => {
-                    self.ahead.push_front(later);
-                    return Ok(());
-                }
-                None => return Ok(()),
-            }
-        }
-    }
-
-    async fn read_page(&mut self) -> Result<(), Fault> {
-        let Some(from) = self.from else { return Ok(()) };
-        let rows = self.store.group_disclosures(from, RELOAD_ENTRIES).await?;
-        self.from = rows.last().map(|last| last.position.tree_size().next());
-        let positions: Vec<Position> = rows.iter().map(|row| row.position).collect();
-        let kept = self.store.disclosures_at(&positions).await?;
-        let mut kept = kept.iter().peekable();
-        for row in rows {
-            let mut disclosures = Vec::new();
-            while let Some(disclosure) = kept.next_if(|d| d.position <= row.position) {
-                disclosures.extend(Disclosure::parse(&disclosure.encoded).ok());
-            }
-            let leaf = read_leaf(&row)?;
-            let event = Event::read_disclosed(&leaf.event, &disclosures)
-                .map_err(|e| corrupt("read an event", row.position, &e.to_string()))?;
-            self.ahead.push_back((row.position, row.time, event));
-        }
-        Ok(())
-    }
-}
-
-/// The event of a row, with the disclosures that rules look at.
-async fn read_event(store: &dyn Store, row: &EntryRow) -> Result<Event, Fault> {
-    let leaf = read_leaf(row)?;
-    let disclosures = match row.event_type {
-        EventType::SubjectAgreed | EventType::SubjectObjected => store
-            .disclosures_at(&[row.position])
-            .await?
-            .iter()
-            .filter_map(|d| Disclosure::parse(&d.encoded).ok())
-            .collect(),
-        _ => Vec::new(),
-    };
-    Event::read_disclosed(&leaf.event, &disclosures)
-        .map_err(|e| corrupt("read an event", row.position, &e.to_string()))
-}
-
-fn corrupt(attempted: &str, position: Position, why: &str) -> Fault {
-    Fault::new(FaultKind::Corrupt, attempted, format!("the entry at position {position}"))
-        .because(why.to_owned())
 }
 
 impl Sequencer {
@@ -773,7 +538,17 @@ impl Sequencer {
         self.head = Head { size: position.tree_size(), link };
         self.last_time = time;
         self.open.leaves.push(leaf);
-        self.open.entries.push(Entry { event, stream, filing, time, position, link, valid_until });
+        let rulebook = self.rulebook.version;
+        self.open.entries.push(Entry {
+            event,
+            stream,
+            filing,
+            time,
+            position,
+            link,
+            rulebook,
+            valid_until,
+        });
         Ok(())
     }
 
@@ -910,48 +685,6 @@ impl Sequencer {
     }
 }
 
-/// The receipt of an entry recorded earlier: the same that was given then.
-pub async fn receipt_of(
-    store: &dyn Store,
-    register: &RwLock<Register>,
-    row: EntryRow,
-) -> Result<Receipt, Fault> {
-    let event = read_event(store, &row).await?;
-    let rulebook = read_leaf(&row)?.rulebook;
-    let register = register.read().expect("no writer panics with this lock");
-    let valid_until = valid_until(&event, &rulebook, row.position, row.time, &register);
-    Ok(Receipt {
-        origin: register.origin().to_owned(),
-        position: row.position,
-        link: row.sealed.link,
-        signature: row.sealed.signature,
-        key: row.sealed.kid,
-        time: row.time,
-        filing: row.filing.map(|f| f.digest),
-        leaf: LeafText::of(&row.sealed.leaf),
-        verdict: event.filed().and_then(|f| f.verdict.clone()),
-        valid_until,
-    })
-}
-
-/// Last day on which an access may be served, if it was granted with a term.
-fn valid_until(
-    event: &Event,
-    rulebook: &str,
-    position: Position,
-    time: Timestamp,
-    register: &Register,
-) -> Option<LegalDate> {
-    let filed = event.filed().filter(|filed| filed.event_type == EventType::AccessGranted)?;
-    if Rulebook::by_version(rulebook).is_none_or(|rulebook| rulebook.states_term) {
-        return filed.verdict.as_ref()?.valid_until;
-    }
-    let Body::RequestAccess(access) = &*filed.body else { return None };
-    let days = filed.at.valid_days(time.date());
-    let case = Case { access, days, recorded: Some((position.0, time)) };
-    rules::valid_until(&case, register.view(position.0))
-}
-
 /// The author's key as enrolled. Errors: `key-unknown`, `key-revoked`.
 pub fn check_live_key(register: &Register, iss: &str, kid: &str) -> Result<(), Refusal> {
     match register.key(kid) {
@@ -978,14 +711,6 @@ pub fn check_live_key(register: &Register, iss: &str, kid: &str) -> Result<(), R
 
 fn not_recorded(fault: Fault) -> SubmitError {
     SubmitError::NotRecorded(Arc::new(fault))
-}
-
-pub fn read_only() -> Refusal {
-    Refusal::new(
-        C::ReadOnly,
-        "ce registre est ouvert en lecture seule : un autre serveur y écrit",
-        "this ledger is open read-only: another server writes it",
-    )
 }
 
 fn jti_reused(position: Position) -> Refusal {

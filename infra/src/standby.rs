@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::high_water::{Loss, LossKind};
 use crate::ledger::{Inner, Mode, Purpose, Standing, check_head, check_rules, loss_of};
-use crate::sequencer::{Loaded, load};
+use crate::load::{Loaded, load};
 use crate::store::{Fault, Lead, Store};
 
 /// How often a follower looks for new entries.

@@ -9,7 +9,7 @@ use greffe_domain::event::At;
 use greffe_domain::kind::Kind;
 use greffe_domain::verdict::Verdict;
 use greffe_infra::ledger::Ledger;
-use greffe_infra::sequencer::SubmitError;
+use greffe_infra::submit::SubmitError;
 use greffe_tests::server::{Server, create_ledger, submit};
 use greffe_tests::signing::sign;
 use proptest::prelude::*;

@@ -10,7 +10,7 @@ use greffe_domain::refusal::{FieldError, Refusal, RefusalCode as C, Words};
 use greffe_infra::store::{Fault, FaultKind};
 
 use crate::words::{Lang, problem_words};
-use greffe_infra::sequencer::SubmitError;
+use greffe_infra::submit::SubmitError;
 
 /// Why a request was not answered as asked.
 #[derive(Debug, Clone)]
@@ -157,6 +157,24 @@ impl Problem {
                 "the lists have not caught up with the ledger: an answer would leave something out; try again in a moment",
             )
         }
+    }
+
+    /// A defect of ours stopped the answer. `records`: the request may have been to file.
+    pub fn defect(records: bool) -> Self {
+        let (code, fr, en) = if records {
+            (
+                "unknown-outcome",
+                "un défaut du service a interrompu la réponse ; s’il s’agissait d’un dépôt, renvoyer les mêmes octets dira s’il est inscrit, sans double inscription",
+                "a defect of the service stopped the answer; if it was a filing, sending the same bytes again tells whether it was recorded, and records nothing twice",
+            )
+        } else {
+            (
+                "unavailable",
+                "un défaut du service a interrompu la réponse ; le signaler à qui l’exploite",
+                "a defect of the service stopped the answer; tell whoever runs it",
+            )
+        };
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, fr, en)
     }
 
     pub fn body_too_large() -> Self {

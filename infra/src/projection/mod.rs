@@ -1,6 +1,7 @@
 //! Projections: what the ledger's lists, searches and counts are answered from.
 //!
-//! `Ledger → read → rows + how far they go, in one transaction → queries`. A file of its
+//! `Ledger → read → rows + how far they go, in one transaction → queries`. What was just
+//! recorded here is still in memory and is not read back. A file of its
 //! own beside the ledger, computed from the entries and from nothing else, so it is
 //! disposable: of another schema, of another ledger, or damaged, it is dropped and filled
 //! again. Behind the ledger by its lag, never ahead. Who may read what is not decided here
@@ -29,10 +30,11 @@ use rusqlite::Connection;
 use tokio::sync::{Notify, watch};
 
 use crate::ledger::Ledger;
+use crate::recent::Recent;
 use crate::store::sqlite::fault;
 use crate::store::{DisclosureRow, EntryRow, Fault, FaultKind, Store};
 use again::Source;
-use read::{ReadEntry, read_entries};
+use read::{ReadEntry, read_entries, take_entries};
 use row::WriteError;
 use words::Words;
 use write::{Progress, read_progress, write_batch};
@@ -124,10 +126,11 @@ impl Projections {
     /// more; an aborted task may still be writing.
     pub async fn run_until(self: Arc<Self>, ledger: Ledger, stop: impl Future<Output = ()>) {
         let mut head = ledger.watch_head();
+        let recent = ledger.keep_recent();
         let mut stop = std::pin::pin!(stop);
         loop {
             head.borrow_and_update();
-            let failed = self.catch_up(&ledger).await.is_err();
+            let failed = self.follow(&ledger, &recent).await.is_err();
             let again = async {
                 if failed {
                     tokio::time::sleep(RETRY).await;
@@ -150,14 +153,20 @@ impl Projections {
     /// Applies what the ledger holds now. Returns the size reached.
     pub async fn catch_up(self: &Arc<Self>, ledger: &Ledger) -> Result<TreeSize, Fault> {
         let _pass = self.pass.lock().await;
-        self.pass(ledger, BATCH_ENTRIES).await
+        self.pass(ledger, None, BATCH_ENTRIES).await
+    }
+
+    /// The same, taking from memory what is still there.
+    async fn follow(self: &Arc<Self>, ledger: &Ledger, recent: &Recent) -> Result<TreeSize, Fault> {
+        let _pass = self.pass.lock().await;
+        self.pass(ledger, Some(recent), BATCH_ENTRIES).await
     }
 
     /// Drops everything and applies the ledger from its first entry.
     pub async fn rebuild(self: &Arc<Self>, ledger: &Ledger) -> Result<TreeSize, Fault> {
         let _pass = self.pass.lock().await;
         self.reset()?;
-        self.pass(ledger, BATCH_ENTRIES).await
+        self.pass(ledger, None, BATCH_ENTRIES).await
     }
 
     /// Entries applied.
@@ -183,26 +192,35 @@ impl Projections {
             .expect("the sender is in `self`, which is borrowed");
     }
 
-    async fn pass(self: &Arc<Self>, ledger: &Ledger, batch: usize) -> Result<TreeSize, Fault> {
+    async fn pass(
+        self: &Arc<Self>,
+        ledger: &Ledger,
+        recent: Option<&Recent>,
+        batch: usize,
+    ) -> Result<TreeSize, Fault> {
         self.recover()?;
         self.check_same_ledger(ledger).await?;
-        let store = ledger.store();
         let start = self.size().0;
         let target = ledger.size().0;
         let read = |from: u64| async move {
             let limit = batch.min(usize::try_from(target - from).unwrap_or(usize::MAX));
             if limit == 0 {
-                return Ok(Vec::new());
+                return Ok((Vec::new(), Origin::Store));
             }
-            read_batch(&**store, ledger, Position(from), limit).await
+            read_batch(ledger, recent, Position(from), limit).await
         };
-        let mut entries = read(start).await?;
+        let mut read_from = start;
+        let (mut entries, mut origin) = read(start).await?;
         while let Some(last) = entries.last() {
+            if origin == Origin::Memory {
+                // What this pass erases, entries in memory still disclose.
+                read_from = u64::MAX;
+            }
             // The next batch is read while this one is written.
             let next = last.position + 1;
-            let (written, read) = tokio::join!(self.write(ledger, entries, start), read(next));
+            let (written, read) = tokio::join!(self.write(ledger, entries, read_from), read(next));
             written?;
-            entries = read?;
+            (entries, origin) = read?;
         }
         Ok(self.size())
     }
@@ -363,21 +381,38 @@ impl Projections {
     }
 }
 
+/// Where a batch was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// Without what was erased before it was read.
+    Store,
+    /// As it was filed.
+    Memory,
+}
+
 async fn read_batch(
-    store: &dyn Store,
     ledger: &Ledger,
+    recent: Option<&Recent>,
     from: Position,
     limit: usize,
-) -> Result<Vec<ReadEntry>, Fault> {
-    let rows = store.entries(from, limit).await?;
-    let until = Position(from.0 + rows.len() as u64);
-    let disclosures = store.disclosures(from, until).await?;
-    let ledger = ledger.clone();
-    tokio::task::spawn_blocking(move || {
-        read_entries(rows, &disclosures, |ask| ledger.with_register(ask))
-    })
-    .await
-    .unwrap_or_else(|e| {
+) -> Result<(Vec<ReadEntry>, Origin), Fault> {
+    let reader = ledger.clone();
+    let task = match recent.and_then(|recent| recent.take(from, limit)) {
+        Some(run) => tokio::task::spawn_blocking(move || {
+            Ok((take_entries(&run, |ask| reader.with_register(ask)), Origin::Memory))
+        }),
+        None => {
+            let store = ledger.store();
+            let rows = store.entries(from, limit).await?;
+            let until = Position(from.0 + rows.len() as u64);
+            let disclosures = store.disclosures(from, until).await?;
+            tokio::task::spawn_blocking(move || {
+                let entries = read_entries(rows, &disclosures, |ask| reader.with_register(ask))?;
+                Ok((entries, Origin::Store))
+            })
+        }
+    };
+    task.await.unwrap_or_else(|e| {
         Err(Fault::new(FaultKind::Unavailable, "read entries", "a blocking thread").because(e))
     })
 }

@@ -1,8 +1,10 @@
 //! Entries, read for the projections: what is needed of each, and nothing written yet.
 //!
-//! Reading is most of the work, and runs on all cores.
+//! From the store's rows, which runs on all cores, or from memory, where they were just
+//! recorded: that saves most of the work.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use greffe_domain::body::Body;
 use greffe_domain::date::Timestamp;
@@ -13,13 +15,15 @@ use greffe_domain::register::{Register, View};
 use greffe_domain::rules::CURRENT;
 use greffe_domain::rules::touch::{Scope, touched};
 use greffe_domain::sdjwt::Disclosure;
-use greffe_domain::seal::{Position, StreamRef};
+use greffe_domain::seal::{Position, SealedEntry, StreamRef};
 use greffe_domain::vocabulary::Role;
 use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
+use crate::entry::Entry;
+use crate::recent::Run;
 use crate::store::{DisclosureRow, EntryRow, Fault, FaultKind};
 
 /// Fewer entries than this are read where they are: waking a core costs more.
@@ -53,7 +57,7 @@ pub(super) struct ReadEntry {
     pub event_type: EventType,
     pub stream: StreamRef,
     pub recorded: Timestamp,
-    pub event: Event,
+    pub event: Arc<Event>,
     /// Who disclosed: as filed, or the controller as known at that position.
     pub discloser: Option<String>,
     /// As `fold` gives them, one line for each text, the id of its stream too;
@@ -100,20 +104,37 @@ pub(super) fn read_entries(
                 together.into_par_iter().map(read).collect::<Result<_, _>>()?;
             entries.extend(read);
         }
-        // Held for a few entries, and for nothing else: the ledger's writer waits meanwhile.
-        with_register(&mut |register| {
-            for entry in &mut entries[from..] {
-                let access = entry.event.filed().and_then(|f| f.body.access());
-                if let Some(access) = access
-                    && entry.discloser.is_none()
-                {
-                    entry.discloser = controller(register.view(entry.position), &access.processing);
-                }
-                entry.scope = touched(&entry.event, register.view(entry.position + 1));
-            }
-        });
+        place(&mut entries[from..], &with_register);
     }
     Ok(entries)
+}
+
+/// The same of entries that are still in memory, with everything they disclosed.
+pub(super) fn take_entries(
+    run: &Run,
+    with_register: impl Fn(&mut dyn FnMut(&Register)),
+) -> Vec<ReadEntry> {
+    let mut entries: Vec<ReadEntry> = run.iter().map(take_entry).collect();
+    for together in entries.chunks_mut(READ_TOGETHER) {
+        place(together, &with_register);
+    }
+    entries
+}
+
+/// Adds what the register says of a few entries. It is held for nothing else: the ledger's
+/// writer waits meanwhile.
+fn place(entries: &mut [ReadEntry], with_register: impl Fn(&mut dyn FnMut(&Register))) {
+    with_register(&mut |register| {
+        for entry in &mut *entries {
+            let access = entry.event.filed().and_then(|f| f.body.access());
+            if let Some(access) = access
+                && entry.discloser.is_none()
+            {
+                entry.discloser = controller(register.view(entry.position), &access.processing);
+            }
+            entry.scope = touched(&entry.event, register.view(entry.position + 1));
+        }
+    });
 }
 
 /// The controller of a processing as known at a size: the first that a declaration named,
@@ -159,34 +180,50 @@ fn read_judged(row: &EntryRow, disclosures: &[&DisclosureRow]) -> Result<(Event,
 
 fn read_entry(row: EntryRow, disclosures: &[&DisclosureRow]) -> Result<ReadEntry, Fault> {
     let (event, rulebook) = read_judged(&row, disclosures)?;
+    let EntryRow { position, stream, time, sealed: SealedEntry { link, .. }, .. } = row;
+    Ok(of_event(position, link, stream, time, Arc::new(event), &rulebook))
+}
+
+fn take_entry(entry: &Entry) -> ReadEntry {
+    let Entry { position, link, stream, time, event, rulebook, .. } = entry;
+    of_event(*position, *link, stream.clone(), *time, Arc::clone(event), rulebook)
+}
+
+fn of_event(
+    position: Position,
+    link: Hash32,
+    stream: StreamRef,
+    recorded: Timestamp,
+    event: Arc<Event>,
+    rulebook: &str,
+) -> ReadEntry {
     let filed = event.filed();
     let access = filed.and_then(|f| f.body.access());
     let mut folded = match (filed, access) {
         (Some(filed), None) => searched_text(filed),
         _ => String::new(),
     };
-    if row.stream.id != row.position.0.to_string() {
-        folded.push_str(&fold(&row.stream.id));
+    if stream.id != position.0.to_string() {
+        folded.push_str(&fold(&stream.id));
         folded.push('\n');
     }
     let erased = match filed.map(|f| &*f.body) {
         Some(Body::EraseSubject(body)) => body.digests.iter().filter_map(|d| digest(d)).collect(),
         _ => Vec::new(),
     };
-    let discloser = access.and_then(|a| a.discloser.clone());
-    Ok(ReadEntry {
-        position: row.position.0,
-        link: row.sealed.link,
-        event_type: row.event_type,
-        stream: row.stream,
-        recorded: row.time,
-        discloser,
+    ReadEntry {
+        position: position.0,
+        link,
+        event_type: event.event_type(),
+        stream,
+        recorded,
+        discloser: access.and_then(|a| a.discloser.clone()),
         folded,
         erased,
         scope: Scope::default(),
         current_rules: rulebook == CURRENT.version,
         event,
-    })
+    }
 }
 
 /// 32 bytes from base64url: a digest, or a subject reference.

@@ -1146,11 +1146,13 @@ proptest! {
         reads in prop::collection::vec(1..9_usize, 1..6),
         batch in 1..7_usize,
         started in any::<bool>(),
+        remembered in any::<bool>(),
     ) {
         runtime().block_on(async {
             let directory = tempfile::tempdir().expect("a directory");
             let mut court = Court::open().await;
             let mut p = open(directory.path());
+            let recent = court.ledger.keep_recent();
             if started {
                 start_experiments(&mut court).await;
             }
@@ -1159,7 +1161,8 @@ proptest! {
                 // Caught up now and then, in batches of another size; closed and opened.
                 if n % reads[n % reads.len()] == 0 {
                     let _pass = p.pass.lock().await;
-                    p.pass(&court.ledger, batch).await.expect("a pass");
+                    let recent = remembered.then_some(&*recent);
+                    p.pass(&court.ledger, recent, batch).await.expect("a pass");
                 }
                 if n % 11 == 10 {
                     p = open(directory.path());
@@ -1351,6 +1354,24 @@ async fn an_erased_subject_leaves_no_byte_of_its_reference() {
     assert!(!holds(1), "the member erased is gone from the file and its log");
     assert!(holds(2), "the other one stays");
     check_accesses(&p, &scan(&court.ledger).await).await;
+}
+
+#[tokio::test]
+async fn what_was_just_recorded_is_not_read_back() {
+    let mut court = court_with(1).await;
+    let recent = court.ledger.keep_recent();
+    let from = court.ledger.size().next();
+    more_accesses(&mut court, 3).await;
+    let read = async |from: Position| {
+        let (read, origin) =
+            read_batch(&court.ledger, Some(&recent), from, 2).await.expect("entries");
+        (read.iter().map(|entry| entry.position).collect::<Vec<_>>(), origin)
+    };
+    let before = Position(from.0 - 1);
+    assert_eq!(read(before).await, (vec![before.0, from.0], Origin::Store));
+    assert_eq!(read(from).await, (vec![from.0, from.0 + 1], Origin::Memory));
+    assert_eq!(read(from).await, (vec![from.0, from.0 + 1], Origin::Store), "taken once");
+    assert_eq!(read(Position(from.0 + 2)).await, (vec![from.0 + 2], Origin::Memory));
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ pub(super) fn read_progress(connection: &Connection) -> rusqlite::Result<Option<
 /// Writes a batch that starts where the rows end.
 ///
 /// `read_from`: entries from this position on were read after every erasure of the batch
-/// was durable, so they bring nothing that it erases.
+/// was durable, so they bring nothing that it erases. `u64::MAX`: none of them.
 pub(super) fn write_batch(
     connection: &mut Connection,
     words: &mut Words,

@@ -7,9 +7,9 @@ use greffe_domain::refusal::RefusalCode as C;
 use greffe_domain::seal::Position;
 use greffe_infra::ledger::Ledger;
 use greffe_infra::receipt::Receipt;
-use greffe_infra::sequencer::SubmitError;
 use greffe_infra::store::faulty::{Failure, FaultyStore};
 use greffe_infra::store::{FaultKind, MemoryStore, SqliteStore, Store};
+use greffe_infra::submit::SubmitError;
 use greffe_infra::testing::{self, access, access_body, declaration, party_register, sign};
 use serde_json::json;
 

@@ -21,7 +21,7 @@ use greffe_domain::rules::CURRENT;
 use greffe_domain::seal::{Leaf, Position};
 use greffe_infra::cqrs::{Adaptable, Adapter, LedgerEvent};
 use greffe_infra::ledger::Ledger;
-use greffe_infra::sequencer::load;
+use greffe_infra::load::load;
 use greffe_infra::store::{SqliteStore, Store};
 use greffe_infra::testing::{self, access, access_body, declaration, sign};
 use serde_json::{Value, json};

@@ -11,8 +11,8 @@ use greffe_domain::refusal::RefusalCode as C;
 use greffe_domain::sdjwt;
 use greffe_domain::vocabulary::Role;
 use greffe_infra::clock::Clock;
-use greffe_infra::sequencer::SubmitError;
 use greffe_infra::store::{MemoryStore, Store};
+use greffe_infra::submit::SubmitError;
 use greffe_infra::testing::{
     self, REGISTRAR, access, access_body, declaration, draft, party_register, proof, seal, sign,
 };

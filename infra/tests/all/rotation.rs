@@ -7,9 +7,9 @@ use greffe_domain::key::simulated_party_key;
 use greffe_infra::fsck::fsck;
 use greffe_infra::keystore::KeyStore;
 use greffe_infra::ledger::{Genesis, Ledger};
-use greffe_infra::sequencer::SubmitError;
 use greffe_infra::store::SqliteStore;
 use greffe_infra::store::faulty::{Failure, FaultyStore};
+use greffe_infra::submit::SubmitError;
 use greffe_infra::testing::{self, access, sign};
 
 use crate::support::holds;

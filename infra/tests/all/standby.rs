@@ -10,8 +10,8 @@ use greffe_infra::clock::Clock;
 use greffe_infra::high_water::{HIGH_WATER_FILE, HighWater, LossKind, Sync};
 use greffe_infra::ledger::{Ledger, Opening, Purpose, Standing};
 use greffe_infra::receipt::Receipt;
-use greffe_infra::sequencer::SubmitError;
 use greffe_infra::store::{PostgresStore, SqliteStore, Store};
+use greffe_infra::submit::SubmitError;
 use greffe_infra::testing::cluster::Cluster;
 use greffe_infra::testing::{self, access, sign};
 

@@ -6,8 +6,8 @@ use greffe_domain::refusal::{Refusal, RefusalCode};
 use greffe_infra::fsck::{Checked, fsck};
 use greffe_infra::ledger::Ledger;
 use greffe_infra::receipt::Receipt;
-use greffe_infra::sequencer::SubmitError;
 use greffe_infra::store::{MemoryStore, Store};
+use greffe_infra::submit::SubmitError;
 use greffe_infra::testing;
 use greffe_infra::trust::Trust;
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use greffe_domain::refusal::RefusalCode as C;
 use greffe_domain::seal::Position;
 use greffe_infra::ledger::Ledger;
-use greffe_infra::sequencer::{QUEUE, SubmitError};
+use greffe_infra::sequencer::QUEUE;
 use greffe_infra::store::faulty::FaultyStore;
 use greffe_infra::store::{FaultKind, MemoryStore, SqliteStore, Store};
+use greffe_infra::submit::SubmitError;
 use greffe_infra::testing::{self, access, access_body, declaration, draft, party_register, sign};
 use serde_json::{Value, json};
 

@@ -1,0 +1,200 @@
+//! A ledger's state, folded from its store: at start, for who follows, and after a failure.
+
+use std::collections::VecDeque;
+
+use greffe_domain::date::Timestamp;
+use greffe_domain::event::Event;
+use greffe_domain::kind::{EventType, StreamType};
+use greffe_domain::register::Register;
+use greffe_domain::sdjwt::Disclosure;
+use greffe_domain::seal::{Leaf, Position};
+
+use crate::cqrs::Commands;
+use crate::store::{EntryRow, Fault, FaultKind, Head, Store};
+
+/// Entries read at once.
+const PAGE_ENTRIES: usize = 4_096;
+
+/// State folded from a store.
+pub struct Loaded {
+    pub register: Register,
+    pub commands: Commands,
+    pub head: Head,
+    pub last_time: Timestamp,
+}
+
+impl Default for Loaded {
+    /// Before the first entry.
+    fn default() -> Self {
+        Self {
+            register: Register::new(),
+            commands: Commands::default(),
+            head: Head::empty(),
+            last_time: Timestamp::from_micros(i64::MIN),
+        }
+    }
+}
+
+/// What [`Loaded::advance`] read: entries that registers are folded from, in order.
+pub type Folded = Vec<(Position, Timestamp, Event)>;
+
+/// Reads a ledger's state: every entry but the accesses, and of these what was disclosed
+/// about groups, which weighs on what is disclosed next.
+pub async fn load(store: &dyn Store) -> Result<Loaded, Fault> {
+    let mut loaded = Loaded::default();
+    loaded.advance(store, |_| ()).await?;
+    Ok(loaded)
+}
+
+impl Loaded {
+    /// Folds what the store holds by now; `each` is given what was read, a page at a time.
+    /// State moves to the store's head, or nowhere when it fails before the first page.
+    pub async fn advance(
+        &mut self,
+        store: &dyn Store,
+        mut each: impl FnMut(Folded),
+    ) -> Result<(), Fault> {
+        const FOLDED: [StreamType; 9] = [
+            StreamType::Ledger,
+            StreamType::Party,
+            StreamType::Reference,
+            StreamType::Processing,
+            StreamType::Decision,
+            StreamType::Ruling,
+            StreamType::Statement,
+            StreamType::Experiment,
+            StreamType::Subject,
+        ];
+        let head = store.head().await?;
+        if head.size <= self.head.size {
+            return Ok(());
+        }
+        let last_time = {
+            let last = Position(head.size.0 - 1);
+            match store.entry(last).await? {
+                Some(row) => row.time,
+                None => return Err(corrupt("read the last entry", last, "it is missing")),
+            }
+        };
+        // Where an earlier attempt ended, if it broke off.
+        let mut from = Position(self.register.size());
+        let mut groups = GroupDisclosures::new(store, from);
+        loop {
+            let mut rows = store.entries_of_types(&FOLDED, from, PAGE_ENTRIES).await?;
+            // Another writer may append meanwhile.
+            rows.retain(|row| row.position < head.size.next());
+            let Some(last) = rows.last() else { break };
+            from = last.position.tree_size().next();
+            let mut events = Vec::with_capacity(rows.len());
+            for row in &rows {
+                events.push(read_event(store, row).await?);
+            }
+            let mut folded = Folded::with_capacity(rows.len());
+            for (row, event) in rows.into_iter().zip(events) {
+                groups.fold_until(row.position, &mut self.register, &mut folded).await?;
+                self.commands.staging().restore(row.stream.kind, &row.stream.id, &event);
+                self.register.apply(row.position.0, row.time, &event);
+                folded.push((row.position, row.time, event));
+            }
+            each(folded);
+        }
+        let mut folded = Folded::new();
+        groups.fold_until(head.size.next(), &mut self.register, &mut folded).await?;
+        each(folded);
+        self.register.advance(head.size.0);
+        // A number that was lost, and not erased, would let through what it should stop.
+        if let Some(position) = self.register.withheld_numbers().first() {
+            let why =
+                "the disclosure of its number of absentees is missing, and no entry erases it";
+            return Err(corrupt("read what was disclosed", Position(*position), why));
+        }
+        self.head = head;
+        self.last_time = last_time;
+        Ok(())
+    }
+}
+
+pub(crate) fn read_leaf(row: &EntryRow) -> Result<Leaf, Fault> {
+    Leaf::parse(&row.sealed.leaf).map_err(|e| corrupt("read a leaf", row.position, &e.to_string()))
+}
+
+/// The accesses about groups, read in order beside the rest.
+struct GroupDisclosures<'a> {
+    store: &'a dyn Store,
+    /// Read and not folded yet.
+    ahead: VecDeque<(Position, Timestamp, Event)>,
+    /// Where the next page starts; `None` after the last.
+    from: Option<Position>,
+}
+
+impl<'a> GroupDisclosures<'a> {
+    fn new(store: &'a dyn Store, from: Position) -> Self {
+        Self { store, ahead: VecDeque::new(), from: Some(from) }
+    }
+
+    /// Folds those before a position.
+    async fn fold_until(
+        &mut self,
+        until: Position,
+        into: &mut Register,
+        folded: &mut Folded,
+    ) -> Result<(), Fault> {
+        loop {
+            if self.ahead.is_empty() {
+                self.read_page().await?;
+            }
+            match self.ahead.pop_front() {
+                Some((position, time, event)) if position < until => {
+                    into.apply(position.0, time, &event);
+                    folded.push((position, time, event));
+                }
+                Some(later) => {
+                    self.ahead.push_front(later);
+                    return Ok(());
+                }
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn read_page(&mut self) -> Result<(), Fault> {
+        let Some(from) = self.from else { return Ok(()) };
+        let rows = self.store.group_disclosures(from, PAGE_ENTRIES).await?;
+        self.from = rows.last().map(|last| last.position.tree_size().next());
+        let positions: Vec<Position> = rows.iter().map(|row| row.position).collect();
+        let kept = self.store.disclosures_at(&positions).await?;
+        let mut kept = kept.iter().peekable();
+        for row in rows {
+            let mut disclosures = Vec::new();
+            while let Some(disclosure) = kept.next_if(|d| d.position <= row.position) {
+                disclosures.extend(Disclosure::parse(&disclosure.encoded).ok());
+            }
+            let leaf = read_leaf(&row)?;
+            let event = Event::read_disclosed(&leaf.event, &disclosures)
+                .map_err(|e| corrupt("read an event", row.position, &e.to_string()))?;
+            self.ahead.push_back((row.position, row.time, event));
+        }
+        Ok(())
+    }
+}
+
+/// The event of a row, with the disclosures that rules look at.
+pub(crate) async fn read_event(store: &dyn Store, row: &EntryRow) -> Result<Event, Fault> {
+    let leaf = read_leaf(row)?;
+    let disclosures = match row.event_type {
+        EventType::SubjectAgreed | EventType::SubjectObjected => store
+            .disclosures_at(&[row.position])
+            .await?
+            .iter()
+            .filter_map(|d| Disclosure::parse(&d.encoded).ok())
+            .collect(),
+        _ => Vec::new(),
+    };
+    Event::read_disclosed(&leaf.event, &disclosures)
+        .map_err(|e| corrupt("read an event", row.position, &e.to_string()))
+}
+
+fn corrupt(attempted: &str, position: Position, why: &str) -> Fault {
+    Fault::new(FaultKind::Corrupt, attempted, format!("the entry at position {position}"))
+        .because(why.to_owned())
+}
