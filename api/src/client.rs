@@ -9,7 +9,7 @@ use greffe_infra::clock::Clock;
 use greffe_infra::entropy;
 use serde_json::{Value, json};
 
-use crate::cli::CliError;
+use crate::failure::CliError;
 
 /// A service, and on whose behalf it is asked.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::cli::{CliError, read_file};
+use crate::failure::{CliError, read_file};
 use crate::http::pages::signin::SignIn;
 use crate::oidc;
 

@@ -8,6 +8,7 @@ mod charts;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod failure;
 pub mod http;
 pub mod log;
 pub mod oidc;

@@ -15,8 +15,8 @@ use greffe_domain::rules::regime::Regime;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::cli::CliError;
 use crate::client::{Answer, Client, encode};
+use crate::failure::CliError;
 use crate::sign::{Draft, Stamp};
 
 /// Who registers parties in a simulated ledger.

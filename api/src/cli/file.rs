@@ -47,10 +47,7 @@ pub fn run(args: Args) -> Result<(), CliError> {
     for path in &args.filings {
         let text = sign_file(path, &key, &origin, None, None)?;
         let answer = client.post("/v1/filings", "application/sd-jwt", &text)?;
-        let answer = answer.accepted().map_err(|error| CliError {
-            what: format!("{}: {}", path.display(), error.what),
-            ..error
-        })?;
+        let answer = answer.accepted().map_err(|error| error.about(path))?;
         let receipts = answer["receipts"].as_array().cloned().unwrap_or_default();
         let kept = keep(path, args.receipts.as_deref(), &receipts)?;
         bar.inc(1);

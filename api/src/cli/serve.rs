@@ -198,7 +198,7 @@ impl Local {
 
     /// Rebuilds a directory's projections from zero; returns the size they then cover.
     pub async fn rebuild(ledger: &Ledger, directory: &Path) -> Result<u64, CliError> {
-        App::rebuild(ledger, directory).await
+        Ok(App::rebuild(ledger, directory).await?)
     }
 }
 

@@ -42,10 +42,8 @@ pub fn sign_file(
     jti: Option<String>,
     iat: Option<i64>,
 ) -> Result<String, CliError> {
-    let draft = Draft::read(&read_file(path)?).map_err(|refusal| {
-        let error = CliError::from(refusal);
-        CliError::no(format!("{}: {}", path.display(), error.what), error.advice)
-    })?;
+    let draft = Draft::read(&read_file(path)?);
+    let draft = draft.map_err(|refusal| CliError::from(refusal).about(path))?;
     let jti = match jti {
         Some(jti) => jti,
         None => base64url(&entropy::draw::<16>()?),

@@ -22,7 +22,7 @@ use serde_json::json;
 
 use super::App;
 use super::problem::Problem;
-use crate::cli::{CliError, read_key};
+use crate::failure::{CliError, read_key};
 use crate::sign::{Draft, Stamp, salts};
 
 /// Who files for citizens on this server.

@@ -12,12 +12,11 @@ use serde_json::json;
 
 use super::extract::{media_type, unsupported_media_type};
 use super::problem::Problem;
-use super::{Language, Params, Shared, Text};
+use super::{Params, Shared, Text};
 
 pub async fn create(
     State(app): State<Shared>,
     params: Params,
-    Language(lang): Language,
     request: Request,
 ) -> Result<Response, Problem> {
     params.only(&["partial"])?;
@@ -30,6 +29,7 @@ pub async fn create(
             Ok(created(&receipts))
         }
         Some("application/x-ndjson") => {
+            let lang = super::language(&request);
             let Text(text) = Text::from_request(request, &app).await?;
             if partial {
                 return Ok(line_by_line(&app, &text, lang).await);

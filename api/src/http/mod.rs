@@ -27,6 +27,7 @@ mod subjects;
 pub mod tokens;
 mod vocabulary;
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -37,6 +38,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use futures_util::FutureExt;
 use greffe_infra::clock::Clock;
 use greffe_infra::ledger::Ledger;
 use greffe_infra::projection::{PROJECTIONS_FILE, Projections};
@@ -48,7 +50,6 @@ pub use extract::{Json, Known, Language, Params, Text};
 use pages::signin::SignIn;
 use problem::Problem;
 
-use crate::cli::CliError;
 use crate::config::Limits;
 use crate::words::Lang;
 
@@ -124,7 +125,7 @@ impl App {
 
     /// Rebuilds the projections of `directory` from the first entry; answers the size they
     /// then cover.
-    pub async fn rebuild(ledger: &Ledger, directory: &Path) -> Result<u64, CliError> {
+    pub async fn rebuild(ledger: &Ledger, directory: &Path) -> Result<u64, Fault> {
         let projections = Arc::new(Projections::open(&directory.join(PROJECTIONS_FILE))?);
         Ok(projections.rebuild(ledger).await?.0)
     }
@@ -240,7 +241,8 @@ async fn around(State(app): State<Shared>, request: Request, next: Next) -> Resp
     let page = (is_page(request.uri().path()) && prefers_page(&request))
         .then(|| pages::Frame::new(lang, request.uri()));
     let path = request.uri().path().to_owned();
-    let mut response = next.run(request).await;
+    let records = !request.method().is_safe();
+    let mut response = answer(next.run(request), records).await;
     let mut problem = response.extensions_mut().remove::<Problem>();
     if problem.is_none() && response.status() == StatusCode::BAD_REQUEST && !is_text(&path) {
         // The router's own words, of a path that is not UTF-8: nothing can be there.
@@ -282,6 +284,16 @@ async fn around(State(app): State<Shared>, request: Request, next: Next) -> Resp
     response
 }
 
+/// The answer, or a problem when a defect stops what makes it: a connection that closes
+/// says nothing.
+async fn answer(making: impl Future<Output = Response>, records: bool) -> Response {
+    match AssertUnwindSafe(making).catch_unwind().await {
+        Ok(response) => response,
+        // What the panic had to say is on standard error.
+        Err(_) => Problem::defect(records).into_response(),
+    }
+}
+
 /// Whether a path is UTF-8 once its percent codes are read.
 fn is_text(path: &str) -> bool {
     let mut parts = path.split('%');
@@ -320,4 +332,22 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// JSON bytes already written, as an answer.
 fn raw_json(bytes: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], bytes).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_defect_is_answered() {
+        let defect = || async { panic!("a defect") };
+        for (records, code) in [(false, "unavailable"), (true, "unknown-outcome")] {
+            let response = answer(defect(), records).await;
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            let problem = response.extensions().get::<Problem>().expect("a problem");
+            assert_eq!(problem.code, code);
+        }
+        let response = answer(async { StatusCode::CREATED.into_response() }, true).await;
+        assert_eq!(response.status(), StatusCode::CREATED);
+    }
 }

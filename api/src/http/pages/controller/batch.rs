@@ -26,8 +26,8 @@ use super::super::super::{Params, Shared, judgements};
 use super::super::{Badge, Frame};
 use super::form::{self, Typed};
 use super::{
-    Controller, Signing, VerdictView, attachment, check_part, envelope, errors_in, errors_of,
-    is_judged, kind_name, part, parts, question, see_other,
+    Controller, Signing, VerdictView, attachment, checked_parts, envelope, errors_in, errors_of,
+    is_judged, kind_name, part, question, see_other,
 };
 use crate::sign::{Draft, tried};
 use crate::words::Lang;
@@ -438,8 +438,7 @@ pub async fn receive(
     who: Controller,
     form: Multipart,
 ) -> Result<Response, Problem> {
-    let parts = parts(form).await?;
-    check_part(&who, &parts)?;
+    let parts = checked_parts(&who, form).await?;
     let text = |name: &str| {
         part(&parts, name).map_or(String::new(), |b| String::from_utf8_lossy(b).trim().to_owned())
     };

@@ -785,8 +785,18 @@ pub async fn draft(
     Ok(attachment("filing.json", "application/json", text))
 }
 
-/// Texts and files of a form that holds files, by name.
-pub async fn parts(mut form: Multipart) -> Result<Vec<(String, Vec<u8>)>, Problem> {
+/// Texts and files of a form that holds files, by name; the form is the one that was shown.
+pub async fn checked_parts(
+    who: &Controller,
+    form: Multipart,
+) -> Result<Vec<(String, Vec<u8>)>, Problem> {
+    let parts = parts(form).await?;
+    let token = part(&parts, "csrf").and_then(|bytes| std::str::from_utf8(bytes).ok());
+    who.session.check_form(token)?;
+    Ok(parts)
+}
+
+async fn parts(mut form: Multipart) -> Result<Vec<(String, Vec<u8>)>, Problem> {
     let unreadable = |e: axum::extract::multipart::MultipartError| {
         if e.status() == StatusCode::PAYLOAD_TOO_LARGE {
             return Problem::from(Refusal::new(
@@ -809,11 +819,6 @@ pub fn part<'a>(parts: &'a [(String, Vec<u8>)], name: &str) -> Option<&'a [u8]> 
     parts.iter().find(|(n, bytes)| n == name && !bytes.is_empty()).map(|(_, b)| b.as_slice())
 }
 
-pub fn check_part(who: &Controller, parts: &[(String, Vec<u8>)]) -> Result<(), Problem> {
-    let token = part(parts, "csrf").and_then(|bytes| std::str::from_utf8(bytes).ok());
-    who.session.check_form(token)
-}
-
 /// Records a filing signed elsewhere.
 pub async fn upload(
     State(app): State<Shared>,
@@ -821,8 +826,7 @@ pub async fn upload(
     who: Controller,
     form: Multipart,
 ) -> Result<Response, Problem> {
-    let parts = parts(form).await?;
-    check_part(&who, &parts)?;
+    let parts = checked_parts(&who, form).await?;
     let signed = part(&parts, "filing").or_else(|| part(&parts, "text"));
     let signed = signed.map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned());
     let answer = match signed {
