@@ -15,3 +15,9 @@ pub mod oidc;
 pub mod replay;
 pub mod sign;
 pub mod words;
+
+/// Of every program that links the service, so that what is measured is what is served
+/// (`docs/adr/0044-build-and-memory.md`).
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
