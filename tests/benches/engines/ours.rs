@@ -1,12 +1,14 @@
 //! Our own ledger: in process with everything it does, and over HTTP as `greffe serve`.
 
-use std::io::{BufReader, Read, Write};
-use std::net::TcpStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use greffe_infra::ledger::Ledger;
 use greffe_tests::server::Server;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use crate::filings::Maker;
 use crate::measure::{Latencies, Pass, Passes, Submitting, processor_time};
@@ -67,38 +69,42 @@ pub async fn in_process(
     Pass { rate, latencies, processor: [ours, 0.0, us(place.database_time() - theirs, entries)] }
 }
 
-/// A connection that is kept, and reads no more of an answer than it must.
+/// A connection that is kept.
 struct Connection {
-    stream: BufReader<TcpStream>,
+    stream: TcpStream,
     answer: Vec<u8>,
 }
 
 impl Connection {
-    fn new(address: &str) -> Self {
-        let stream = TcpStream::connect(address).expect("the server listens");
+    async fn new(address: &str) -> Self {
+        let stream = TcpStream::connect(address).await.expect("the server listens");
         stream.set_nodelay(true).expect("a socket");
-        Self { stream: BufReader::with_capacity(64 * 1024, stream), answer: Vec::new() }
+        Self { stream, answer: Vec::with_capacity(64 * 1024) }
     }
 
     /// Sends a request already written; panics unless it is answered 201.
-    fn send(&mut self, request: &[u8]) {
-        self.stream.get_mut().write_all(request).expect("sent");
+    async fn send(&mut self, request: &[u8]) {
+        self.stream.write_all(request).await.expect("sent");
         self.answer.clear();
-        let head = loop {
-            let mut byte = [0];
-            self.stream.read_exact(&mut byte).expect("an answer");
-            self.answer.push(byte[0]);
-            if self.answer.ends_with(b"\r\n\r\n") {
-                break String::from_utf8_lossy(&self.answer).to_ascii_lowercase();
-            }
-        };
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-        let length: usize = length.and_then(|n| n.trim().parse().ok()).expect("a length");
-        self.answer.resize(length, 0);
-        self.stream.read_exact(&mut self.answer).expect("a body");
-        let body = || String::from_utf8_lossy(&self.answer);
-        assert!(head.starts_with("http/1.1 201"), "{head}{}", body());
+        let mut until = None;
+        while until.is_none_or(|until| self.answer.len() < until) {
+            let read = self.stream.read_buf(&mut self.answer).await.expect("an answer");
+            assert_ne!(read, 0, "the server closed the connection");
+            until = until.or_else(|| answer_length(&self.answer));
+        }
+        let text = || String::from_utf8_lossy(&self.answer);
+        assert!(self.answer.starts_with(b"HTTP/1.1 201"), "{}", text());
     }
+}
+
+/// Length of an answer, head and body, once its head is here.
+fn answer_length(answer: &[u8]) -> Option<usize> {
+    const END: &[u8] = b"\r\n\r\n";
+    let head = answer.windows(END.len()).position(|bytes| bytes == END)?;
+    let lines = String::from_utf8_lossy(&answer[..head]).to_ascii_lowercase();
+    let length = lines.lines().find_map(|line| line.strip_prefix("content-length:"));
+    let length: usize = length.and_then(|n| n.trim().parse().ok()).expect("a length");
+    Some(head + END.len() + length)
 }
 
 fn request(address: &str, filing: &str) -> Vec<u8> {
@@ -110,7 +116,8 @@ fn request(address: &str, filing: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Sends filings over so many connections, each waiting for its answer.
+/// Sends filings over so many connections, each waiting for its answer. One thread has them
+/// all: what the client spends, the server lacks.
 fn over_http(
     place: &Place,
     server: &Server,
@@ -121,42 +128,55 @@ fn over_http(
 ) -> Pass {
     let address = server.url().trim_start_matches("http://");
     let requests: Vec<Vec<u8>> = filings.iter().map(|text| request(address, text)).collect();
+    let requests = Arc::new(requests);
     let entries = filings.len() as u64 * items;
-    let next = AtomicUsize::new(0);
-    let mut connected: Vec<Connection> =
-        (0..connections).map(|_| Connection::new(address)).collect();
     let pid = server.pid().to_string();
-    let (started, theirs) = (Instant::now(), place.database_time());
-    let (client, serving) = (processor_time("self"), processor_time(&pid));
-    let mut latencies = std::thread::scope(|scope| {
-        let clients: Vec<_> = connected
-            .iter_mut()
-            .map(|connection| {
-                let (next, requests) = (&next, &requests);
-                scope.spawn(move || {
-                    let mut latencies = Vec::new();
-                    loop {
-                        let number = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(request) = requests.get(number) else { return latencies };
-                        let due = load.due(started, number);
-                        std::thread::sleep(due.saturating_duration_since(Instant::now()));
-                        connection.send(request);
-                        latencies.push(due.elapsed());
-                    }
-                })
-            })
+    let measured = async {
+        let mut connected = Vec::new();
+        for _ in 0..connections {
+            connected.push(Connection::new(address).await);
+        }
+        let (started, theirs) = (Instant::now(), place.database_time());
+        let (client, serving) = (processor_time("self"), processor_time(&pid));
+        let next = Arc::new(AtomicUsize::new(0));
+        let clients: JoinSet<Vec<Duration>> = connected
+            .into_iter()
+            .map(|c| converse(c, Arc::clone(&requests), Arc::clone(&next), load, started))
             .collect();
-        let latencies = clients.into_iter().flat_map(|c| c.join().expect("a client ends"));
-        Latencies(latencies.collect())
-    });
-    let rate = entries as f64 / started.elapsed().as_secs_f64();
-    let processor = [
-        us(processor_time(&pid) - serving, entries),
-        us(processor_time("self") - client, entries),
-        us(place.database_time() - theirs, entries),
-    ];
-    latencies.sort();
-    Pass { rate, latencies, processor }
+        let waits = clients.join_all().await;
+        let rate = entries as f64 / started.elapsed().as_secs_f64();
+        let processor = [
+            us(processor_time(&pid) - serving, entries),
+            us(processor_time("self") - client, entries),
+            us(place.database_time() - theirs, entries),
+        ];
+        let mut latencies = Latencies(waits.into_iter().flatten().collect());
+        latencies.sort();
+        Pass { rate, latencies, processor }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    std::thread::scope(|scope| scope.spawn(move || runtime.block_on(measured)).join())
+        .expect("clients end")
+}
+
+/// One connection's requests, as long as there are some; how long each answer took.
+async fn converse(
+    mut connection: Connection,
+    requests: Arc<Vec<Vec<u8>>>,
+    next: Arc<AtomicUsize>,
+    load: Load,
+    started: Instant,
+) -> Vec<Duration> {
+    let mut waits = Vec::new();
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let Some(request) = requests.get(number) else { return waits };
+        let due = load.due(started, number);
+        tokio::time::sleep_until(due.into()).await;
+        connection.send(request).await;
+        waits.push(due.elapsed());
+    }
 }
 
 /// Waits until a server's projections hold what its ledger does: what one measurement left
