@@ -18,6 +18,7 @@
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use greffe_domain::body::Body;
 use greffe_domain::command::{Command, Context, KnownAccess, named_accesses, stream_of};
@@ -51,6 +52,9 @@ const MAX_BATCH_ENTRIES: usize = 1_024;
 const LEAST_BATCH_ENTRIES: usize = 256;
 /// Entries decided at a stretch.
 const GROUP_ENTRIES: usize = 128;
+/// How long filings gather while a batch is appended, to be decided together: one at a time,
+/// each would wake this thread, and have the store asked for it alone.
+const GATHER: Duration = Duration::from_millis(1);
 /// Filings that may wait; past it the ledger says it is overloaded.
 pub const QUEUE: usize = 8_192;
 
@@ -193,7 +197,7 @@ impl Sequencer {
                     outcome = &mut flight.outcome => self.land(
                         outcome.expect("the second half of a batch does not panic"),
                     ),
-                    Some(job) = self.jobs.recv(), if has_room => self.decide(vec![job]).await,
+                    () = tokio::time::sleep(GATHER), if has_room => {}
                 },
                 None if self.open.waiting.is_empty() => match self.jobs.recv().await {
                     Some(job) => {

@@ -470,6 +470,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "cache_size", -64 * 1024)?;
     connection.pragma_update(None, "wal_autocheckpoint", 8_000)?;
+    // What a statement would undo by is kept in memory, and in no other file.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Erased references are overwritten, not only unlinked.
     connection.pragma_update(None, "secure_delete", "ON")?;
     Ok(connection)

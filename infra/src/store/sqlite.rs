@@ -235,6 +235,8 @@ impl SqliteStore {
             )
             .because(format!("it holds `{held}`")));
         }
+        // What a statement would undo by is kept in memory, and in no file beside the ledger's.
+        connection.pragma_update(None, "temp_store", "MEMORY").map_err(fault)?;
         let keys = Keys::load(&connection).map_err(fault)?;
         #[cfg(test)]
         tests::fail_commits(&connection, &options);
@@ -287,20 +289,9 @@ impl SqliteStore {
         read: impl FnOnce(&Connection, &Shared) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Fault> {
         let shared = Arc::clone(&self.shared);
-        tokio::task::spawn_blocking(move || {
-            let connection = shared.connection()?;
-            let result = read(&connection, &shared);
-            let mut idle = lock(&shared.idle);
-            if idle.len() < READERS {
-                idle.push(connection);
-            }
-            drop(idle);
-            result.map_err(|e| fault(e, attempted, &shared.path))
-        })
-        .await
-        .unwrap_or_else(|e| {
-            Err(Fault::new(FaultKind::Unavailable, attempted, self.shared.shown()).because(e))
-        })
+        tokio::task::spawn_blocking(move || shared.read_here(attempted, read)).await.unwrap_or_else(
+            |e| Err(Fault::new(FaultKind::Unavailable, attempted, self.shared.shown()).because(e)),
+        )
     }
 }
 
@@ -466,18 +457,19 @@ impl Store for SqliteStore {
         &self,
         keys: &[FilingKey<'_>],
     ) -> Result<Vec<Option<RecordedFiling>>, Fault> {
-        let keys: Vec<(String, String)> =
-            keys.iter().map(|k| (k.iss.to_owned(), k.jti.to_owned())).collect();
-        self.read("look a filing up", move |c, shared| {
+        // Here, on the thread that asks: the ledger's writer asks for each group of filings
+        // and has nothing else to do, and waking another thread costs more than looking.
+        self.shared.read_here("look a filing up", |c, shared| {
             let mut filing = c.prepare_cached(
                 "SELECT digest, items FROM filings \
                  WHERE first_position = ?1 AND iss = ?2 AND jti = ?3",
             )?;
+            let hashes: Vec<i64> = keys.iter().map(|k| filing_key(k.iss, k.jti, 0).0).collect();
+            let positions = shared.positions(c, "filing_keys", |k| &k.filings, &hashes)?;
             let mut answers = Vec::with_capacity(keys.len());
-            for (iss, jti) in &keys {
+            for (FilingKey { iss, jti }, positions) in keys.iter().zip(positions) {
                 let mut found = None;
-                let (hash, _) = filing_key(iss, jti, 0);
-                for position in shared.positions(c, "filing_keys", |k| &k.filings, hash)? {
+                for position in positions {
                     let row = filing.query_row(params![position, iss, jti], |row| {
                         Ok(RecordedFiling {
                             digest: hash32(row, 0)?,
@@ -494,7 +486,6 @@ impl Store for SqliteStore {
             }
             Ok(answers)
         })
-        .await
     }
 
     async fn disclosures(
@@ -574,26 +565,49 @@ impl Shared {
         .map_err(|e| fault(e, "open the ledger", &self.path))
     }
 
-    /// Positions of the rows whose key has this hash, in order. Memory is looked at first:
-    /// a key leaves it only after it is committed to the table.
+    /// Runs a read on this thread, with a connection that nobody else uses meanwhile.
+    fn read_here<T>(
+        &self,
+        attempted: &'static str,
+        read: impl FnOnce(&Connection, &Self) -> rusqlite::Result<T>,
+    ) -> Result<T, Fault> {
+        let connection = self.connection()?;
+        let result = read(&connection, self);
+        let mut idle = lock(&self.idle);
+        if idle.len() < READERS {
+            idle.push(connection);
+        }
+        drop(idle);
+        result.map_err(|e| fault(e, attempted, &self.path))
+    }
+
+    /// For each hash, positions of the rows whose key has it, in order. Memory is looked at
+    /// first: a key leaves it only after it is committed to the table.
     fn positions(
         &self,
         connection: &Connection,
         table: &str,
         index: impl Fn(&Keys) -> &LateIndex,
-        hash: i64,
-    ) -> rusqlite::Result<Vec<i64>> {
+        hashes: &[i64],
+    ) -> rusqlite::Result<Vec<Vec<i64>>> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let mut positions: Vec<i64> = index(&keys).waiting(hash).collect();
+        let mut found: Vec<Vec<i64>> =
+            hashes.iter().map(|hash| index(&keys).waiting(*hash).collect()).collect();
         drop(keys);
+        // One transaction takes its locks once. Within an append it is open already.
+        let alone = connection.is_autocommit();
+        let transaction = alone.then(|| connection.unchecked_transaction()).transpose()?;
         let sql = format!("SELECT position FROM {table} WHERE hash = ?1");
         let mut statement = connection.prepare_cached(&sql)?;
-        for position in statement.query_map([hash], |row| row.get(0))? {
-            positions.push(position?);
+        for (hash, positions) in hashes.iter().zip(&mut found) {
+            for position in statement.query_map([hash], |row| row.get(0))? {
+                positions.push(position?);
+            }
+            positions.sort_unstable();
+            positions.dedup();
         }
-        positions.sort_unstable();
-        positions.dedup();
-        Ok(positions)
+        transaction.map_or(Ok(()), rusqlite::Transaction::finish)?;
+        Ok(found)
     }
 
     /// Positions of the entries that keep a disclosure of this digest, in order.
@@ -603,8 +617,8 @@ impl Shared {
         digest: &Hash32,
     ) -> rusqlite::Result<Vec<i64>> {
         let (hash, _) = late_index::key(&digest.0, 0);
-        let mut positions =
-            self.positions(connection, "disclosure_keys", |k| &k.disclosures, hash)?;
+        let found = self.positions(connection, "disclosure_keys", |k| &k.disclosures, &[hash])?;
+        let mut positions: Vec<i64> = found.into_iter().flatten().collect();
         let mut kept = connection.prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM disclosures WHERE position = ?1 AND digest = ?2)",
         )?;
