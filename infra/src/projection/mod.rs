@@ -469,7 +469,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // A power cut may cost the last transactions, whole: they are applied again.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "cache_size", -64 * 1024)?;
-    connection.pragma_update(None, "wal_autocheckpoint", 8_000)?;
+    // A little at a time: the ledger's log, flushed to the same disk, waits meanwhile.
+    connection.pragma_update(None, "wal_autocheckpoint", 2_000)?;
     // What a statement would undo by is kept in memory, and in no other file.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Erased references are overwritten, not only unlinked.
