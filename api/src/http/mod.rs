@@ -241,7 +241,7 @@ async fn around(State(app): State<Shared>, request: Request, next: Next) -> Resp
     let page = (is_page(request.uri().path()) && prefers_page(&request))
         .then(|| pages::Frame::new(lang, request.uri()));
     let path = request.uri().path().to_owned();
-    let records = !request.method().is_safe();
+    let records = may_record(&request);
     let mut response = answer(next.run(request), records).await;
     let mut problem = response.extensions_mut().remove::<Problem>();
     if problem.is_none() && response.status() == StatusCode::BAD_REQUEST && !is_text(&path) {
@@ -292,6 +292,14 @@ async fn answer(making: impl Future<Output = Response>, records: bool) -> Respon
         // What the panic had to say is on standard error.
         Err(_) => Problem::defect(records).into_response(),
     }
+}
+
+/// Whether a request may be to file: by whoever signs, or on a page of a citizen or controller.
+fn may_record(request: &Request) -> bool {
+    let path = request.uri().path();
+    let files =
+        path == "/v1/filings" || path.starts_with("/controller") || path.starts_with("/me/");
+    files && !request.method().is_safe()
 }
 
 /// Whether a path is UTF-8 once its percent codes are read.

@@ -143,14 +143,6 @@ impl Batch {
         }
     }
 
-    /// Its texts, in bytes: about what is written.
-    fn bytes(&self) -> usize {
-        let leaves = self.entries.iter().map(|entry| entry.sealed.leaf.len());
-        let filings = self.filings.iter().map(|filing| filing.jwt.len());
-        let disclosures = self.disclosures.iter().map(|disclosed| disclosed.encoded.len());
-        leaves.chain(filings).chain(disclosures).sum()
-    }
-
     /// Panics if its positions are not the next ones: the sequencer sealed nonsense.
     fn assert_consecutive(&self) {
         for (entry, position) in self.entries.iter().zip(self.expected.size.0..) {
