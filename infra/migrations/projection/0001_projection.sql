@@ -8,7 +8,8 @@ CREATE TABLE progress (
     origin TEXT    NOT NULL,
     size   INTEGER NOT NULL, -- entries applied
     link   BLOB    NOT NULL,
-    rules  TEXT    NOT NULL  -- version of the rules that judged what stands now
+    rules  TEXT    NOT NULL, -- version of the rules that judged what stands now
+    keyed  INTEGER NOT NULL  -- every key of an access before this position is in subject_keys
 ) STRICT;
 
 -- The words by which entries are found, each with the number of entries that have it. Rows
@@ -135,13 +136,16 @@ CREATE TABLE finding_counts (
 
 -- Who an access is about. Rows go when their disclosure is erased.
 CREATE TABLE subjects (
-    id        INTEGER PRIMARY KEY,
-    position  INTEGER NOT NULL,
+    id        INTEGER PRIMARY KEY, -- position * 2^20 + ordinal
     member    INTEGER NOT NULL, -- 0: named as an individual; 1: member of a cohort
-    key       INTEGER NOT NULL, -- first eight bytes of the reference
     reference BLOB    NOT NULL,
     digest    BLOB    NOT NULL
 ) STRICT;
 
--- References are random, so each insert lands on another page: what is indexed is short.
-CREATE INDEX subjects_by_key ON subjects (key, position);
+-- Where a person's rows are. References are random, so each insert would land on another
+-- page: keys come late and in order (infra/src/late_index.rs), and until then are in memory.
+CREATE TABLE subject_keys (
+    key INTEGER NOT NULL, -- first eight bytes of the reference
+    id  INTEGER NOT NULL,
+    PRIMARY KEY (key, id)
+) STRICT, WITHOUT ROWID;

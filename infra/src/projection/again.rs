@@ -8,8 +8,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use data_encoding::HEXLOWER;
 use greffe_domain::date::{LegalDate, Timestamp};
+use greffe_domain::encoding::Hash32;
 use greffe_domain::event::{Event, Filed};
 use greffe_domain::register::Register;
 use greffe_domain::rules::again::{Standing, Stood, is_same, judge_again, stand};
@@ -23,10 +23,12 @@ use rayon::prelude::*;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 
-use super::counts::{self, Counted, Counts};
+use super::counts::{self, Counted};
 use super::read::{ReadEntry, digest, read_event};
-use super::row::{WriteError, day_number, int, listed, read_verdict, subject_key, unlisted};
+use super::row::{WriteError, day_number, int, listed, read_verdict, unlisted};
+use super::subjects::{self, IDS, subject_key};
 use super::words::{Facet, Words};
+use super::write::{FINDINGS, Writing};
 use crate::store::{DisclosureRow, EntryRow, Fault, FaultKind};
 
 /// Accesses judged while the register is held: its writer waits meanwhile.
@@ -84,9 +86,7 @@ fn read_earlier((rows, disclosures): Rows) -> Result<Vec<Earlier>, Fault> {
 /// `read_from`: accesses from this position on were read, and the register folded, after
 /// every erasure of the batch.
 pub(super) fn follow(
-    connection: &Connection,
-    words: &mut Words,
-    counts: &mut Counts,
+    writing: &mut Writing<'_>,
     entry: &ReadEntry,
     read_from: u64,
     source: &Source<'_>,
@@ -95,10 +95,11 @@ pub(super) fn follow(
     if scope.is_empty() || scope.afresh && read_from == 0 {
         return Ok(());
     }
-    // Lists of positions are looked through: they must hold what this batch added.
-    words.write(connection)?;
+    // What this batch added is looked through, too.
+    writing.flush()?;
+    let connection = writing.connection;
     let before = if scope.afresh { read_from.min(entry.position) } else { entry.position };
-    let positions = select(connection, words, scope, before)?;
+    let positions = select(writing, scope, before)?;
     for chunk in positions.chunks(CHUNK) {
         let asked: Vec<Position> = chunk.iter().map(|p| Position(*p)).collect();
         let earlier = read_earlier((source.entries)(&asked)?)?;
@@ -108,19 +109,19 @@ pub(super) fn follow(
         }
         if scope.afresh {
             for (standing, then) in judge_afresh(&earlier, entry.position + 1, source)? {
-                let before = load(connection, words, standing.position, then)?;
+                let before = load(connection, writing.words, standing.position, then)?;
                 forget(connection, standing.position)?;
-                write(connection, words, counts, &before, &standing, then)?;
+                write(writing, &before, &standing, then)?;
             }
             continue;
         }
         for (access, after) in judge_after(connection, &earlier, entry.position, source)? {
             let then = access.filed().map(|(_, _, then)| then);
             let then = then.expect("only accesses with a verdict are judged again");
-            let before = load(connection, words, access.position, then)?;
+            let before = load(connection, writing.words, access.position, then)?;
             let mut standing = before.clone();
             standing.follow(entry.position, after);
-            write(connection, words, counts, &before, &standing, then)?;
+            write(writing, &before, &standing, then)?;
         }
     }
     Ok(())
@@ -187,9 +188,7 @@ fn judge_afresh<'a>(
 /// Writes what stands of an access judged by other rules than those that judge now. The
 /// access's own row is there already, as recorded.
 pub(super) fn under_current_rules(
-    connection: &Connection,
-    words: &mut Words,
-    counts: &mut Counts,
+    writing: &mut Writing<'_>,
     entry: &ReadEntry,
     source: &Source<'_>,
 ) -> Result<(), WriteError> {
@@ -212,41 +211,28 @@ pub(super) fn under_current_rules(
     if let Some(after) = after
         && standing.follow(entry.position, after)
     {
-        words.write(connection)?;
-        write(connection, words, counts, &before, &standing, then)?;
+        writing.flush()?;
+        write(writing, &before, &standing, then)?;
     }
     Ok(())
 }
 
 /// Positions of the accesses before `before` that are in scope, ascending.
 pub(super) fn select(
-    connection: &Connection,
-    words: &Words,
+    writing: &Writing<'_>,
     scope: &Scope,
     before: u64,
 ) -> Result<Vec<u64>, WriteError> {
-    let mut found = BTreeSet::new();
-    if !scope.digests.is_empty() {
-        let digests: Vec<String> =
-            scope.digests.iter().filter_map(|d| digest(d)).map(|d| HEXLOWER.encode(&d.0)).collect();
-        let digests = serde_json::to_string(&digests).expect("texts are JSON");
-        // No index holds digests: see `write::erase`.
-        let mut statement = connection.prepare_cached(
-            "SELECT DISTINCT position FROM subjects WHERE position < ?1 AND member = 0 \
-             AND digest IN (SELECT unhex(value) FROM json_each(?2))",
-        )?;
-        let mut rows = statement.query(params![int(before), digests])?;
-        while let Some(row) = rows.next()? {
-            found.insert(row.get::<_, i64>(0)?);
-        }
-        let mut forget =
-            connection.prepare_cached("UPDATE accesses SET forgotten = 1 WHERE position = ?1")?;
-        for position in &found {
-            forget.execute([position])?;
-        }
+    let connection = writing.connection;
+    let digests: Vec<Hash32> = scope.digests.iter().filter_map(|d| digest(d)).collect();
+    let mut found = BTreeSet::from_iter(subjects::accesses_of(connection, &digests, before)?);
+    let mut forget =
+        connection.prepare_cached("UPDATE accesses SET forgotten = 1 WHERE position = ?1")?;
+    for position in &found {
+        forget.execute([position])?;
     }
     for part in &scope.parts {
-        for (sql, value) in queries(words, part, before) {
+        for (sql, value) in queries(writing, part, before) {
             let mut statement = connection.prepare(&sql)?;
             let mut rows = statement.query(params_from_iter(value))?;
             while let Some(row) = rows.next()? {
@@ -259,7 +245,8 @@ pub(super) fn select(
 
 /// The queries whose answers together are the accesses of a part, each with the value it
 /// binds, if any. None: the part names something that no access has.
-fn queries(words: &Words, part: &Part, before: u64) -> Vec<(String, Option<Value>)> {
+fn queries(writing: &Writing<'_>, part: &Part, before: u64) -> Vec<(String, Option<Value>)> {
+    let words = &*writing.words;
     let find = |facet: Facet, text: &str| words.find(facet, text);
     // No word has this id.
     let id = |facet: Facet, text: &str| find(facet, text).unwrap_or(0);
@@ -324,13 +311,19 @@ fn queries(words: &Words, part: &Part, before: u64) -> Vec<(String, Option<Value
             );
             sources.push((forgotten, None));
             if let Some(SubjectRef(reference)) = SubjectRef::parse(reference) {
-                let named = format!(
-                    "subjects s INDEXED BY subjects_by_key \
-                     CROSS JOIN accesses a ON a.position = s.position \
-                     WHERE s.key = {} AND s.reference = ?1 AND s.member = 0",
-                    subject_key(&reference)
-                );
-                sources.push((named, Some(reference.to_vec().into())));
+                let key = subject_key(&reference);
+                let waiting: Vec<String> =
+                    writing.subjects.waiting(key).iter().map(i64::to_string).collect();
+                for keys in [
+                    format!("SELECT id FROM subject_keys WHERE key = {key}"),
+                    waiting.join(","),
+                ] {
+                    let named = format!(
+                        "subjects s CROSS JOIN accesses a ON a.position = s.id / {IDS} \
+                         WHERE s.id IN ({keys}) AND s.reference = ?1 AND s.member = 0"
+                    );
+                    sources.push((named, Some(reference.to_vec().into())));
+                }
             }
             conditions.push(format!("a.processing = {processing}"));
         }
@@ -458,13 +451,12 @@ fn counted(connection: &Connection, position: i64) -> rusqlite::Result<Counted> 
 
 /// Writes what stands of an access, and counts it so instead of as it stood `before`.
 fn write(
-    connection: &Connection,
-    words: &mut Words,
-    counts: &mut Counts,
+    writing: &mut Writing<'_>,
     before: &Standing,
     standing: &Standing,
     then: &Verdict,
 ) -> rusqlite::Result<()> {
+    let Writing { connection, words, counts, .. } = writing;
     let position = int(standing.position);
     let counted = counted(connection, position)?;
     counts.count(words, &counted, before, -1);
@@ -485,7 +477,12 @@ fn write(
             now,
             (!changed_by.is_empty()).then(|| listed(changed_by)),
         ])?;
-    write_findings(connection, words, standing)?;
+    let mut insert = connection.prepare_cached(&format!(
+        "INSERT OR REPLACE INTO findings ({FINDINGS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+    ))?;
+    for row in finding_rows(words, standing) {
+        insert.execute(row)?;
+    }
     let mut list = connection.prepare_cached("INSERT OR IGNORE INTO postings VALUES (?1, ?2)")?;
     for stood in standing.findings.iter().filter(|stood| stood.then.is_none()) {
         list.execute(params![words.id(Facet::Finding, stood.code.as_str()), position])?;
@@ -493,29 +490,22 @@ fn write(
     Ok(())
 }
 
-/// The findings of an access, those it has already among them.
-pub(super) fn write_findings(
-    connection: &Connection,
-    words: &mut Words,
-    standing: &Standing,
-) -> rusqlite::Result<()> {
-    let mut insert = connection.prepare_cached(
-        "INSERT OR REPLACE INTO findings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?;
-    for (ordinal, stood) in standing.findings.iter().enumerate() {
+/// Rows of an access's findings, as `FINDINGS` has their columns.
+pub(super) fn finding_rows(words: &mut Words, standing: &Standing) -> Vec<[Value; 10]> {
+    let row = |(ordinal, stood): (i64, &Stood)| {
         let (then_severity, then_evidence) = stood.then.unzip();
-        insert.execute(params![
-            int(standing.position),
-            ordinal as i64,
-            words.id(Facet::Finding, stood.code.as_str()),
-            words.id(Facet::Severity, stood.severity.as_str()),
-            words.id(Facet::Evidence, stood.evidence.as_str()),
-            listed(&stood.positions),
-            int(stood.since),
-            stood.until.map(int),
-            then_severity.map(|s: Severity| words.id(Facet::Severity, s.as_str())),
-            then_evidence.map(|e: Evidence| words.id(Facet::Evidence, e.as_str())),
-        ])?;
-    }
-    Ok(())
+        [
+            int(standing.position).into(),
+            ordinal.into(),
+            words.id(Facet::Finding, stood.code.as_str()).into(),
+            words.id(Facet::Severity, stood.severity.as_str()).into(),
+            words.id(Facet::Evidence, stood.evidence.as_str()).into(),
+            listed(&stood.positions).into(),
+            int(stood.since).into(),
+            stood.until.map(int).into(),
+            then_severity.map(|s: Severity| words.id(Facet::Severity, s.as_str())).into(),
+            then_evidence.map(|e: Evidence| words.id(Facet::Evidence, e.as_str())).into(),
+        ]
+    };
+    (0..).zip(&standing.findings).map(row).collect()
 }

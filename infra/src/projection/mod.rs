@@ -13,6 +13,7 @@ mod counts;
 mod query;
 mod read;
 mod row;
+mod subjects;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -36,6 +37,7 @@ use crate::store::{DisclosureRow, EntryRow, Fault, FaultKind, Store};
 use again::Source;
 use read::{ReadEntry, read_entries, take_entries};
 use row::WriteError;
+use subjects::{Keys, WAITING};
 use words::Words;
 use write::{Progress, read_progress, write_batch};
 
@@ -51,10 +53,9 @@ pub const PROJECTIONS_FILE: &str = "projections.db";
 
 const MIGRATION: &str = include_str!("../../migrations/projection/0001_projection.sql");
 /// Number of the schema, the file's `user_version`. Any other one is dropped.
-const SCHEMA: i64 = 4;
+const SCHEMA: i64 = 5;
 
-/// Entries of one transaction: references are random, and the more of them one transaction
-/// holds, the less often each page of their index is written.
+/// Entries of one transaction.
 const BATCH_ENTRIES: usize = 8_192;
 /// Idle reading connections kept open.
 const READERS: usize = 4;
@@ -76,6 +77,10 @@ pub struct Projections {
     path: PathBuf,
     /// `None` after a failure: what is in memory may not be what is in the file.
     writer: Mutex<Option<Writer>>,
+    /// By which a person's accesses are found.
+    keys: RwLock<Keys>,
+    /// How many of them wait in memory.
+    waiting: usize,
     idle: Mutex<Vec<Connection>>,
     /// Held for writing while the file is replaced.
     file: RwLock<()>,
@@ -96,10 +101,15 @@ impl Projections {
     ///
     /// Errors: `ReadOnly`, `Full`, `Unavailable`.
     pub fn open(path: &Path) -> Result<Self, Fault> {
-        let writer = match open_writer(path) {
+        Self::open_with(path, WAITING)
+    }
+
+    /// The same with another number of keys that wait in memory.
+    fn open_with(path: &Path, waiting: usize) -> Result<Self, Fault> {
+        let (writer, keys) = match open_writer(path, waiting) {
             Err(fault) if fault.kind() == FaultKind::Corrupt => {
                 remove(path)?;
-                open_writer(path)?
+                open_writer(path, waiting)?
             }
             opened => opened?,
         };
@@ -107,6 +117,8 @@ impl Projections {
         Ok(Self {
             path: path.to_owned(),
             writer: Mutex::new(Some(writer)),
+            keys: RwLock::new(keys),
+            waiting,
             idle: Mutex::default(),
             file: RwLock::new(()),
             pass: tokio::sync::Mutex::default(),
@@ -270,17 +282,19 @@ impl Projections {
             "a batch starts where the projections end"
         );
         let Writer { connection, words, .. } = &mut writer;
-        write_batch(connection, words, origin, entries, read_from, source).map_err(
-            |e| match e {
-                WriteError::Sql(e) => fault(e, "write the projections", &self.path),
-                WriteError::Source(fault) => fault,
-            },
-        )?;
+        let written = write_batch(connection, words, &self.keys, origin, entries, read_from, source);
+        let settled = written.map_err(|e| match e {
+            WriteError::Sql(e) => fault(e, "write the projections", &self.path),
+            WriteError::Source(fault) => fault,
+        })?;
+        let size = last.position + 1;
+        if let Some(settled) = settled {
+            self.keys.write().unwrap_or_else(PoisonError::into_inner).settle(settled, size);
+        }
         if read_from > 0 && entries.iter().any(|e| !e.erased.is_empty()) {
             // The log must not keep what was erased. A reader may hold it a little longer.
             let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
-        let size = last.position + 1;
         let rules = CURRENT.version.to_owned();
         writer.progress =
             Some(Progress { origin: origin.to_owned(), size, link: last.link, rules });
@@ -313,9 +327,7 @@ impl Projections {
     fn recover(&self) -> Result<(), Fault> {
         let mut held = lock(&self.writer);
         if held.is_none() {
-            let writer = open_writer(&self.path)?;
-            self.applied.send_replace(writer.progress.as_ref().map_or(0, |p| p.size));
-            *held = Some(writer);
+            self.install(&mut held)?;
         }
         Ok(())
     }
@@ -337,8 +349,15 @@ impl Projections {
         lock(&self.idle).clear();
         *held = None;
         remove(&self.path)?;
-        *held = Some(open_writer(&self.path)?);
-        self.applied.send_replace(0);
+        self.install(&mut held)
+    }
+
+    /// Opens the writer, and knows what its file holds.
+    fn install(&self, held: &mut Option<Writer>) -> Result<(), Fault> {
+        let (writer, keys) = open_writer(&self.path, self.waiting)?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        self.applied.send_replace(writer.progress.as_ref().map_or(0, |p| p.size));
+        *held = Some(writer);
         Ok(())
     }
 
@@ -426,7 +445,7 @@ async fn link_at(store: &dyn Store, position: Position) -> Result<Option<Hash32>
     Ok(store.entry(position).await?.map(|row| row.sealed.link))
 }
 
-fn open_writer(path: &Path) -> Result<Writer, Fault> {
+fn open_writer(path: &Path, waiting: usize) -> Result<(Writer, Keys), Fault> {
     let failed = |e| fault(e, "open the projections", path);
     let connection = connect(path).map_err(failed)?;
     let connection = match schema_of(&connection).map_err(failed)? {
@@ -443,10 +462,11 @@ fn open_writer(path: &Path) -> Result<Writer, Fault> {
         // What stands now was judged by other rules.
         drop(connection);
         remove(path)?;
-        return open_writer(path);
+        return open_writer(path, waiting);
     }
     let words = Words::load(&connection).map_err(failed)?;
-    Ok(Writer { connection, words, progress })
+    let keys = Keys::load(&connection, waiting).map_err(failed)?;
+    Ok((Writer { connection, words, progress }, keys))
 }
 
 fn schema_of(connection: &Connection) -> rusqlite::Result<i64> {

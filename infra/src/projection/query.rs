@@ -20,7 +20,8 @@ use serde::Serialize;
 use super::Projections;
 use super::counts;
 use super::read::fold;
-use super::row::{day, day_number, int, read_verdict, subject_key, unlisted};
+use super::row::{day, day_number, int, read_verdict, unlisted};
+use super::subjects::{self, IDS, first_id, subject_key};
 use super::words::Facet;
 use crate::store::Fault;
 
@@ -325,7 +326,13 @@ impl Projections {
         self: &Arc<Self>,
         filter: AccessFilter,
     ) -> Result<Page<AccessRow>, Fault> {
-        self.query("list accesses", move |c| accesses(c, &filter)).await
+        let this = Arc::clone(self);
+        let list = move |c: &Connection| {
+            let named = filter.subject.as_ref();
+            let waiting = named.map(|s| subjects::waiting(c, &this.keys, &s.0)).transpose()?;
+            accesses(c, &filter, waiting.as_deref().unwrap_or_default())
+        };
+        self.query("list accesses", list).await
     }
 
     /// One access. `None`: none at that position, or not applied yet.
@@ -554,7 +561,12 @@ const ACCESS_COLUMNS: &str = "a.position, a.earliest, a.latest, a.recorded, a.ev
      a.categories, a.bases, a.outcome, a.regime, a.contested, a.now_outcome, a.now_since, \
      a.now_verdict, a.changed_by";
 
-fn accesses(c: &Connection, filter: &AccessFilter) -> rusqlite::Result<Page<AccessRow>> {
+/// `waiting`: ids of rows of the subject that the index may not lead to.
+fn accesses(
+    c: &Connection,
+    filter: &AccessFilter,
+    waiting: &[i64],
+) -> rusqlite::Result<Page<AccessRow>> {
     let mut query = Query::default();
     for (text, facet, condition) in [
         (&filter.party, Facet::Party, PARTY_OF_ACCESS),
@@ -620,15 +632,22 @@ fn accesses(c: &Connection, filter: &AccessFilter) -> rusqlite::Result<Page<Acce
         Some(SubjectRef(reference)) => {
             let key = query.bind(subject_key(reference));
             let reference = query.bind(reference.to_vec());
-            let from = query.bind(int(cursor));
+            let from = match order {
+                Order::OldestFirst => first_id(cursor),
+                Order::NewestFirst => first_id(cursor.saturating_add(1)) - 1,
+            };
+            let from = query.bind(from);
+            let waiting = query.bind(serde_json::to_string(waiting).expect("numbers are JSON"));
             // An access may name somebody twice. `DISTINCT` would have SQLite sort all of the
             // accesses again, instead of reading as many as a page holds.
             Some(format!(
-                "(SELECT s.position FROM subjects s WHERE s.key = {key} \
-                 AND s.reference = {reference} AND s.position {compare} {from} \
-                 AND NOT EXISTS (SELECT 1 FROM subjects first WHERE first.key = s.key \
-                 AND first.position = s.position AND first.reference = s.reference \
-                 AND first.id < s.id) ORDER BY s.position {direction})"
+                "(SELECT k.id / {IDS} AS position FROM (SELECT id FROM subject_keys \
+                 WHERE key = {key} AND id {compare} {from} UNION SELECT value FROM \
+                 json_each({waiting}) WHERE value {compare} {from} ORDER BY id {direction}) k \
+                 CROSS JOIN subjects s ON s.id = k.id WHERE s.reference = {reference} \
+                 AND NOT EXISTS (SELECT 1 FROM subjects first WHERE first.id < s.id \
+                 AND first.id >= s.id / {IDS} * {IDS} AND first.reference = s.reference) \
+                 ORDER BY k.id {direction})"
             ))
         }
         None => {

@@ -48,12 +48,6 @@ pub(super) fn day(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Legal
     .transpose()
 }
 
-/// The key of a reference in `subjects_by_key`.
-pub(super) fn subject_key(reference: &[u8; 32]) -> i64 {
-    let (first, _) = reference.split_at(8);
-    i64::from_be_bytes(first.try_into().expect("eight bytes"))
-}
-
 /// Positions between commas.
 pub(super) fn listed(positions: &[u64]) -> String {
     positions.iter().map(u64::to_string).collect::<Vec<_>>().join(",")

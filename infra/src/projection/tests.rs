@@ -19,6 +19,7 @@ use greffe_domain::verdict::Verdict;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::write::Writing;
 use super::*;
 use crate::clock::Clock;
 use crate::ledger::open_ledger;
@@ -1094,12 +1095,14 @@ async fn check_now(p: &Arc<Projections>, ledger: &Ledger, scanned: &[Scanned]) {
     }
 }
 
+/// With few keys that wait in memory, so that they are soon swept into their table.
 fn open(directory: &Path) -> Arc<Projections> {
-    Arc::new(Projections::open(&directory.join(PROJECTIONS_FILE)).expect("projections"))
+    Arc::new(Projections::open_with(&directory.join(PROJECTIONS_FILE), 7).expect("projections"))
 }
 
-/// Every row of every table, as text.
+/// Every row of every table, as text, but for where keys are: all of them are somewhere.
 fn dump(p: &Projections) -> Vec<String> {
+    check_keys(p);
     p.query_now("dump", |c| {
         let mut out = Vec::new();
         // Ids depend on the order in which words were met, which is that of the entries.
@@ -1117,12 +1120,11 @@ fn dump(p: &Projections) -> Vec<String> {
             "finding_counts",
         ] {
             let mut statement = c.prepare(&format!("SELECT * FROM {table}"))?;
-            // The surrogate key of subjects says how many rows went before it was erased.
-            let first = usize::from(table == "subjects");
-            let columns = statement.column_count();
+            // How far keys are in their table depends on the batches: see `check_keys`.
+            let columns = statement.column_count() - usize::from(table == "progress");
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                let values: Vec<_> = (first..columns)
+                let values: Vec<_> = (0..columns)
                     .map(|i| row.get::<_, rusqlite::types::Value>(i))
                     .collect::<Result<_, _>>()?;
                 out.push(format!("{table} {values:?}"));
@@ -1131,6 +1133,30 @@ fn dump(p: &Projections) -> Vec<String> {
         Ok(out)
     })
     .expect("every row")
+}
+
+/// Every row of a subject has a key, in the table or in memory, and nothing else has.
+fn check_keys(p: &Projections) {
+    let waiting: BTreeSet<(i64, i64)> =
+        p.keys.read().expect("no writer panicked").index.all().copied().collect();
+    let (of_rows, in_table) = p
+        .query_now("check keys", |c| {
+            let of_rows = c
+                .prepare("SELECT reference, id FROM subjects")?
+                .query_map([], |row| {
+                    let reference: [u8; 32] = row.get(0)?;
+                    let first = reference[..8].try_into().expect("eight bytes");
+                    Ok((i64::from_be_bytes(first), row.get(1)?))
+                })?
+                .collect::<rusqlite::Result<BTreeSet<(i64, i64)>>>()?;
+            let in_table = c
+                .prepare("SELECT key, id FROM subject_keys")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<rusqlite::Result<BTreeSet<(i64, i64)>>>()?;
+            Ok((of_rows, in_table))
+        })
+        .expect("every key");
+    assert_eq!(&waiting | &in_table, of_rows);
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -1495,9 +1521,10 @@ async fn what_rested_on_a_value_since_erased_is_as_it_was_recorded() {
 fn in_scope(p: &Projections, event: &Event, register: &Register, at: u64) -> Vec<u64> {
     use greffe_domain::rules::touch::touched;
     let scope = touched(event, register.view(at + 1));
-    let held = lock(&p.writer);
-    let writer = held.as_ref().expect("a writer");
-    again::select(&writer.connection, &writer.words, &scope, at).expect("positions")
+    let mut held = lock(&p.writer);
+    let writer = held.as_mut().expect("a writer");
+    let writing = Writing::new(&writer.connection, &mut writer.words, &p.keys);
+    again::select(&writing, &scope, at).expect("positions")
 }
 
 #[tokio::test]

@@ -10,8 +10,10 @@ use greffe_domain::verdict::{Evidence, Outcome, Severity};
 use greffe_domain::vocabulary::RuleCode;
 use rusqlite::{Connection, params};
 
+use crate::rows::{self, integer};
+
 /// What a word stands for. Numbers are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i64)]
 pub(super) enum Facet {
     EventType = 0,
@@ -56,6 +58,7 @@ impl Facet {
     }
 }
 
+/// In the order of their numbers.
 const FACETS: [Facet; 17] = [
     Facet::EventType,
     Facet::Party,
@@ -86,7 +89,7 @@ struct Word {
 /// All words, as the writer knows them.
 #[derive(Default)]
 pub(super) struct Words {
-    ids: HashMap<Facet, HashMap<Arc<str>, i64>>,
+    ids: [HashMap<Arc<str>, i64>; FACETS.len()],
     /// By id: the first has id 1.
     words: Vec<Word>,
     /// Ids whose row is to be written.
@@ -120,7 +123,7 @@ impl Words {
             if id != words.words.len() as i64 {
                 return Err(rusqlite::Error::IntegralValueOutOfRange(0, id));
             }
-            words.ids.entry(facet).or_default().insert(text, id);
+            words.ids[facet as usize].insert(text, id);
         }
         // What a judge can say has its ids from the start: they then do not depend on when
         // something was first found, which an erasure can change.
@@ -141,7 +144,7 @@ impl Words {
 
     /// The id of a word that somebody has had.
     pub fn find(&self, facet: Facet, text: &str) -> Option<i64> {
-        self.ids.get(&facet)?.get(text).copied()
+        self.ids[facet as usize].get(text).copied()
     }
 
     /// The word of an id that this list gave.
@@ -151,12 +154,12 @@ impl Words {
 
     /// Ids of every word of a facet.
     pub fn all(&self, facet: Facet) -> Vec<i64> {
-        self.ids.get(&facet).map(|ids| ids.values().copied().collect()).unwrap_or_default()
+        self.ids[facet as usize].values().copied().collect()
     }
 
     /// The id of a word; counts nothing.
     pub fn id(&mut self, facet: Facet, text: &str) -> i64 {
-        let ids = self.ids.entry(facet).or_default();
+        let ids = &mut self.ids[facet as usize];
         if let Some(id) = ids.get(text) {
             return *id;
         }
@@ -198,10 +201,15 @@ impl Words {
         }
         // In key order each page is visited once.
         self.postings.sort_unstable();
-        let mut insert = connection.prepare_cached("INSERT INTO postings VALUES (?1, ?2)")?;
-        for (word, position) in self.postings.drain(..) {
-            insert.execute(params![word, position])?;
-        }
+        rows::insert(
+            connection,
+            "INSERT INTO",
+            "postings",
+            "word, position",
+            &self.postings,
+            |&(word, position), values| values.extend([integer(word), integer(position)]),
+        )?;
+        self.postings.clear();
         Ok(())
     }
 }

@@ -1,9 +1,9 @@
 //! Rows of the projections: one transaction for the rows of a batch and for how far it goes.
 
 use std::collections::BTreeSet;
+use std::sync::RwLock;
 
-use data_encoding::HEXLOWER;
-use greffe_domain::body::{Access, Body, Concealed};
+use greffe_domain::body::{Access, Body};
 use greffe_domain::encoding::Hash32;
 use greffe_domain::event::Filed;
 use greffe_domain::rules::CURRENT;
@@ -13,8 +13,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::again::{self, Source};
 use super::counts::{self, Counted, Counts};
 use super::read::{ReadEntry, digest};
-use super::row::{WriteError, day_number, int, subject_key};
+use super::row::{WriteError, day_number, int};
+use super::subjects::{Added, Keys, Settled};
 use super::words::{Facet, Words};
+use crate::rows::Pending;
 
 /// How far the projections go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,48 @@ pub(super) fn read_progress(connection: &Connection) -> rusqlite::Result<Option<
         .optional()
 }
 
+const ENTRIES: &str = "position, event_type, iss, stream_type, stream_id, recorded";
+const ACCESSES: &str = "position, earliest, latest, recorded, event_type, iss, recipient, role, \
+     site, siret, discloser, processing, experiment, purpose, outcome, regime, categories, bases, \
+     cited, forgotten, cohort, now_outcome, now_since";
+pub(super) const FINDINGS: &str = "position, ordinal, code, severity, evidence, positions, since, \
+     until, then_severity, then_evidence";
+
+/// A batch being written: what its rows are written with, and those that wait to be inserted
+/// together.
+pub(super) struct Writing<'a> {
+    pub connection: &'a Connection,
+    pub words: &'a mut Words,
+    pub counts: Counts,
+    pub subjects: Added<'a>,
+    entries: Pending<6>,
+    accesses: Pending<23>,
+    findings: Pending<10>,
+}
+
+impl<'a> Writing<'a> {
+    pub fn new(connection: &'a Connection, words: &'a mut Words, keys: &'a RwLock<Keys>) -> Self {
+        Self {
+            connection,
+            words,
+            counts: Counts::default(),
+            subjects: Added::new(keys),
+            entries: Pending::new("entries", ENTRIES),
+            accesses: Pending::new("accesses", ACCESSES),
+            findings: Pending::new("findings", FINDINGS),
+        }
+    }
+
+    /// Inserts what waits: before rows are read or changed that may be among it.
+    pub fn flush(&mut self) -> rusqlite::Result<()> {
+        self.entries.flush(self.connection)?;
+        self.accesses.flush(self.connection)?;
+        self.findings.flush(self.connection)?;
+        self.subjects.flush(self.connection)?;
+        self.words.write(self.connection)
+    }
+}
+
 /// Writes a batch that starts where the rows end.
 ///
 /// `read_from`: entries from this position on were read after every erasure of the batch
@@ -48,35 +92,41 @@ pub(super) fn read_progress(connection: &Connection) -> rusqlite::Result<Option<
 pub(super) fn write_batch(
     connection: &mut Connection,
     words: &mut Words,
+    keys: &RwLock<Keys>,
     origin: &str,
     batch: &[ReadEntry],
     read_from: u64,
     source: &Source<'_>,
-) -> Result<(), WriteError> {
-    let Some(last) = batch.last() else { return Ok(()) };
+) -> Result<Option<Settled>, WriteError> {
+    let (Some(first), Some(last)) = (batch.first(), batch.last()) else { return Ok(None) };
     let transaction = connection.transaction()?;
-    let mut counts = Counts::default();
+    let mut writing = Writing::new(&transaction, words, keys);
     for entry in batch {
-        write_entry(&transaction, words, &mut counts, entry)?;
-        again::under_current_rules(&transaction, words, &mut counts, entry, source)?;
-        again::follow(&transaction, words, &mut counts, entry, read_from, source)?;
+        write_entry(&mut writing, entry)?;
+        again::under_current_rules(&mut writing, entry, source)?;
+        again::follow(&mut writing, entry, read_from, source)?;
     }
-    words.write(&transaction)?;
+    writing.flush()?;
+    let Writing { counts, subjects, .. } = writing;
     counts.write(&transaction)?;
-    erase(&transaction, batch, read_from)?;
+    let erased: Vec<Hash32> = batch.iter().flat_map(|e| e.erased.iter().copied()).collect();
+    let (settled, keyed) = subjects.finish(&transaction, first.position, &erased, read_from)?;
     transaction
-        .prepare_cached("INSERT OR REPLACE INTO progress VALUES (1, ?1, ?2, ?3, ?4)")?
-        .execute(params![origin, int(last.position + 1), last.link.0, CURRENT.version])?;
-    Ok(transaction.commit()?)
+        .prepare_cached("INSERT OR REPLACE INTO progress VALUES (1, ?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![
+            origin,
+            int(last.position + 1),
+            last.link.0,
+            CURRENT.version,
+            int(keyed)
+        ])?;
+    transaction.commit()?;
+    Ok(Some(settled))
 }
 
-fn write_entry(
-    connection: &Connection,
-    words: &mut Words,
-    counts: &mut Counts,
-    entry: &ReadEntry,
-) -> rusqlite::Result<()> {
+fn write_entry(writing: &mut Writing<'_>, entry: &ReadEntry) -> rusqlite::Result<()> {
     let position = int(entry.position);
+    let words = &mut *writing.words;
     let filed = entry.event.filed();
     let event_type = words.have(Facet::EventType, entry.event_type.as_str(), position);
     let stream_type = words.id(Facet::StreamType, entry.stream.kind.as_str());
@@ -95,26 +145,27 @@ fn write_entry(
     for party in parties {
         words.have(Facet::Party, party, position);
     }
-    connection.prepare_cached("INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(
-        params![
-            position,
-            event_type,
-            filed.map(|f| words.id(Facet::Party, &f.iss)),
-            stream_type,
-            stream_id,
-            entry.recorded.micros(),
-        ],
-    )?;
+    writing.entries.push([
+        position.into(),
+        event_type.into(),
+        filed.map(|f| words.id(Facet::Party, &f.iss)).into(),
+        stream_type.into(),
+        stream_id.into(),
+        entry.recorded.micros().into(),
+    ]);
     if !entry.folded.is_empty() {
-        connection
+        writing
+            .connection
             .prepare_cached("INSERT INTO texts (rowid, folded) VALUES (?1, ?2)")?
             .execute(params![position, entry.folded])?;
     }
     if let Some((filed, access)) = access {
-        write_access(connection, words, counts, entry, filed, access)?;
+        write_access(writing, entry, filed, access);
     }
     if let Some(Body::ContestAccess(body)) = filed.map(|f| &*f.body) {
-        connection
+        writing.flush()?;
+        writing
+            .connection
             .prepare_cached(
                 "UPDATE accesses SET contested = ?2 WHERE position = ?1 AND contested IS NULL",
             )?
@@ -123,15 +174,9 @@ fn write_entry(
     Ok(())
 }
 
-fn write_access(
-    connection: &Connection,
-    words: &mut Words,
-    counts: &mut Counts,
-    entry: &ReadEntry,
-    filed: &Filed,
-    access: &Access,
-) -> rusqlite::Result<()> {
+fn write_access(writing: &mut Writing<'_>, entry: &ReadEntry, filed: &Filed, access: &Access) {
     let position = int(entry.position);
+    let words = &mut *writing.words;
     let days = filed.at.valid_days(entry.recorded.date());
     let recipient = &access.recipient;
     let site = recipient.site.as_ref();
@@ -152,42 +197,39 @@ fn write_access(
         access.categories.iter().map(|c| words.id(Facet::Category, c.as_str())).collect();
     let bases: BTreeSet<i64> =
         access.basis.codes.iter().map(|c| words.id(Facet::Basis, c.as_str())).collect();
-    connection
-        .prepare_cached(
-            "INSERT INTO accesses VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
-             ?13, ?14, ?15, ?16, ?17, ?18, NULL, ?19, ?20, ?21, ?15, ?1, NULL, NULL)",
-        )?
-        .execute(params![
-            position,
-            days.earliest.map(day_number),
-            days.latest.map(day_number),
-            entry.recorded.micros(),
-            words.id(Facet::EventType, entry.event_type.as_str()),
-            words.id(Facet::Party, &filed.iss),
-            words.id(Facet::Party, &recipient.party),
-            words.id(Facet::Role, recipient.role.as_str()),
-            site_id,
-            siret,
-            entry.discloser.as_ref().map(|d| words.id(Facet::Party, d)),
-            words.have(Facet::Processing, &access.processing, position),
-            access.experiment.as_ref().map(|e| words.have(Facet::Experiment, e, position)),
-            words.have(Facet::Purpose, access.purpose.as_str(), position),
-            words.have(Facet::Outcome, outcome, position),
-            words.have(Facet::Regime, regime, position),
-            listed(&categories),
-            listed(&bases),
-            access.basis.reference.as_ref().map(|cited| words.id(Facet::Cited, cited)),
-            access.subjects.iter().any(|subject| subject.value.is_none()),
-            access.cohort.is_some(),
-        ])?;
+    let outcome_id = words.have(Facet::Outcome, outcome, position);
+    writing.accesses.push([
+        position.into(),
+        days.earliest.map(day_number).into(),
+        days.latest.map(day_number).into(),
+        entry.recorded.micros().into(),
+        words.id(Facet::EventType, entry.event_type.as_str()).into(),
+        words.id(Facet::Party, &filed.iss).into(),
+        words.id(Facet::Party, &recipient.party).into(),
+        words.id(Facet::Role, recipient.role.as_str()).into(),
+        site_id.into(),
+        siret.into(),
+        entry.discloser.as_ref().map(|d| words.id(Facet::Party, d)).into(),
+        words.have(Facet::Processing, &access.processing, position).into(),
+        access.experiment.as_ref().map(|e| words.have(Facet::Experiment, e, position)).into(),
+        words.have(Facet::Purpose, access.purpose.as_str(), position).into(),
+        outcome_id.into(),
+        words.have(Facet::Regime, regime, position).into(),
+        listed(&categories).into(),
+        listed(&bases).into(),
+        access.basis.reference.as_ref().map(|cited| words.id(Facet::Cited, cited)).into(),
+        access.subjects.iter().any(|subject| subject.value.is_none()).into(),
+        access.cohort.is_some().into(),
+        outcome_id.into(),
+        position.into(),
+    ]);
     let discloser = entry.discloser.as_ref().map(|d| words.id(Facet::Party, d));
     let parties = [filed.iss.as_str(), recipient.party.as_str()];
     let parties = parties.map(|party| words.id(Facet::Party, party));
-    let then = words.id(Facet::Outcome, outcome);
     let counted = Counted {
         month: counts::month(days.earliest, days.latest),
         bases,
-        then,
+        then: outcome_id,
         parties: parties.into_iter().chain(discloser).collect(),
         discloser,
     };
@@ -197,51 +239,22 @@ fn write_access(
             words.have(Facet::Finding, code, position);
         }
         let standing = Standing::as_recorded(entry.position, verdict);
-        again::write_findings(connection, words, &standing)?;
-        counts.count(words, &counted, &standing, 1);
+        for row in again::finding_rows(words, &standing) {
+            writing.findings.push(row);
+        }
+        writing.counts.count(words, &counted, &standing, 1);
     } else {
-        counts.outcome(&counted, then, 1);
+        writing.counts.outcome(&counted, outcome_id, 1);
     }
     let members = access.cohort.as_ref().map_or(&[][..], |c| c.members.as_slice());
-    write_subjects(connection, position, 0, &access.subjects)?;
-    write_subjects(connection, position, 1, members)
-}
-
-fn write_subjects(
-    connection: &Connection,
-    position: i64,
-    member: i64,
-    subjects: &[Concealed<String>],
-) -> rusqlite::Result<()> {
-    for subject in subjects {
+    let individuals = access.subjects.iter().map(|subject| (subject, false));
+    let subjects = individuals.chain(members.iter().map(|subject| (subject, true)));
+    for (ordinal, (subject, member)) in (0..).zip(subjects) {
         // Erased already, or not a reference.
         let Some(reference) = subject.value.as_deref().and_then(digest) else { continue };
         let Some(digest) = digest(&subject.digest) else { continue };
-        connection
-            .prepare_cached("INSERT INTO subjects VALUES (NULL, ?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![position, member, subject_key(&reference.0), reference.0, digest.0])?;
+        writing.subjects.push(entry.position, ordinal, member, reference, digest);
     }
-    Ok(())
-}
-
-/// Subjects whose disclosure a batch erases. Digests have no index, which would cost each
-/// access more than all of its lists: the erasures of a batch share one pass over the rows.
-fn erase(connection: &Connection, batch: &[ReadEntry], read_from: u64) -> rusqlite::Result<()> {
-    let digests: Vec<String> = batch
-        .iter()
-        .flat_map(|e| &e.erased)
-        .map(|d| format!("\"{}\"", HEXLOWER.encode(&d.0)))
-        .collect();
-    if digests.is_empty() || read_from == 0 {
-        return Ok(());
-    }
-    connection
-        .prepare_cached(
-            "DELETE FROM subjects WHERE position < ?1 \
-             AND digest IN (SELECT unhex(value) FROM json_each(?2))",
-        )?
-        .execute(params![int(read_from), format!("[{}]", digests.join(","))])?;
-    Ok(())
 }
 
 fn listed(ids: &BTreeSet<i64>) -> String {

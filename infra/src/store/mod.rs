@@ -12,7 +12,6 @@ pub mod eventstore;
 mod fault;
 #[cfg(any(test, feature = "contract"))]
 pub mod faulty;
-mod late_index;
 mod location;
 mod memory;
 pub mod postgres;

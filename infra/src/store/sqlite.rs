@@ -26,16 +26,17 @@ use greffe_domain::date::Timestamp;
 use greffe_domain::encoding::Hash32;
 use greffe_domain::kind::{EventType, StreamType};
 use greffe_domain::seal::{FilingRef, Position, SealedEntry, StreamRef, TreeSize};
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, ToSql, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params};
 use tokio::sync::oneshot;
 
 use super::damage::UnreadableCell;
-use super::late_index::{self, LateIndex};
 use super::{
     AppendError, Batch, Damage, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow,
     Head, Lead, RecordedFiling, Store, half_cited, stream_type_of,
 };
+use crate::late_index::{self, LateIndex};
+use crate::rows::{self, Bound, blob, integer};
 
 /// The ledger's file in its data directory.
 pub const LEDGER_FILE: &str = "ledger.db";
@@ -47,8 +48,8 @@ const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_ledger.
 
 /// Idle reading connections kept open.
 const READERS: usize = 4;
-/// Rows of one INSERT: one statement run per 16 rows halves the cost of a row.
-const ROWS: usize = 16;
+/// Keys of each late index that wait in memory (about 1 MB), and are read back at start-up.
+const WAITING: usize = 32_768;
 /// How long a statement waits for another process's lock before it fails.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -677,7 +678,7 @@ impl Keys {
                 Ok(filing_key(text(row, 1)?, text(row, 2)?, position))
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        let filings = LateIndex::new(filings, size);
+        let filings = LateIndex::new(WAITING, filings, size);
 
         let from = below("disclosure_keys");
         let disclosures = connection
@@ -687,7 +688,7 @@ impl Keys {
                 Ok(late_index::key(&hash32(row, 1)?.0, position))
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        Ok(Self { filings, disclosures: LateIndex::new(disclosures, size) })
+        Ok(Self { filings, disclosures: LateIndex::new(WAITING, disclosures, size) })
     }
 }
 
@@ -890,40 +891,50 @@ fn write(
                 .execute(params![position, digest.0])?;
         }
     }
-    insert(&transaction, "entries", ENTRY_COLUMNS, &batch.entries, |entry, values| {
+    // Rolling all back, not only the statement, spares SQLite a copy of each page it changes.
+    let verb = "INSERT OR ROLLBACK INTO";
+    rows::insert(&transaction, verb, "entries", ENTRY_COLUMNS, &batch.entries, |entry, values| {
         let EntryRow { position, sealed, filing, stream, event_type, time } = entry;
         values.extend([
-            integer(position.0),
-            text_value(stream.kind.as_str()),
-            text_value(&stream.id),
-            integer(stream.version),
-            text_value(event_type.as_str()),
-            Bound(ValueRef::Integer(time.micros())),
+            integer(int(position.0)),
+            rows::text(stream.kind.as_str()),
+            rows::text(&stream.id),
+            integer(int(stream.version)),
+            rows::text(event_type.as_str()),
+            integer(time.micros()),
             filing.as_ref().map_or(Bound(ValueRef::Null), |f| blob(&f.digest.0)),
             filing.as_ref().map_or(Bound(ValueRef::Null), |f| integer(f.item.into())),
-            text_value(&sealed.kid),
+            rows::text(&sealed.kid),
             blob(&sealed.link.0),
             blob(&sealed.signature),
             // Canonical JSON, hence UTF-8; SQLite keeps the bytes as they are.
             Bound(ValueRef::Text(&sealed.leaf)),
         ]);
     })?;
-    insert(&transaction, "filings", FILING_COLUMNS, &batch.filings, |filing, values| {
+    rows::insert(&transaction, verb, "filings", FILING_COLUMNS, &batch.filings, |filing, values| {
         values.extend([
-            integer(filing.first_position.0),
+            integer(int(filing.first_position.0)),
             integer(filing.items.into()),
             blob(&filing.digest.0),
-            text_value(&filing.iss),
-            text_value(&filing.jti),
-            text_value(&filing.jwt),
+            rows::text(&filing.iss),
+            rows::text(&filing.jti),
+            rows::text(&filing.jwt),
         ]);
     })?;
-    insert(&transaction, "disclosures", DISCLOSURE_COLUMNS, &batch.disclosures, |d, values| {
-        values.extend([integer(d.position.0), blob(&d.digest.0), text_value(&d.encoded)]);
+    let disclosed = &batch.disclosures;
+    rows::insert(&transaction, verb, "disclosures", DISCLOSURE_COLUMNS, disclosed, |d, values| {
+        values.extend([integer(int(d.position.0)), blob(&d.digest.0), rows::text(&d.encoded)]);
     })?;
     for (table, plan) in [("filing_keys", filings), ("disclosure_keys", disclosures)] {
         // Some may be there since before a restart.
-        insert_or_ignore(&transaction, table, &plan.swept)?;
+        rows::insert(
+            &transaction,
+            "INSERT OR IGNORE INTO",
+            table,
+            "hash, position",
+            &plan.swept,
+            |&(hash, position), values| values.extend([integer(hash), integer(position)]),
+        )?;
         if let Some(below) = plan.complete_below {
             transaction
                 .prepare_cached("UPDATE late_indexes SET complete_below = ?1 WHERE name = ?2")?
@@ -936,82 +947,6 @@ fn write(
         Some(ErrorCode::DiskFull) => WriteError::BeforeCommit(e),
         _ => WriteError::AtCommit(e),
     })
-}
-
-/// Inserts rows many to a statement.
-fn insert<'a, T>(
-    connection: &Connection,
-    table: &str,
-    columns: &str,
-    rows: &'a [T],
-    bind: impl Fn(&'a T, &mut Vec<Bound<'a>>),
-) -> rusqlite::Result<()> {
-    // Rolling all back, not only the statement, spares SQLite a copy of each page it changes.
-    let verb = format!("INSERT OR ROLLBACK INTO {table} ({columns})");
-    insert_rows(connection, &verb, columns.split(',').count(), rows, bind)
-}
-
-fn insert_or_ignore(
-    connection: &Connection,
-    table: &str,
-    keys: &[late_index::Key],
-) -> rusqlite::Result<()> {
-    let verb = format!("INSERT OR IGNORE INTO {table} (hash, position)");
-    insert_rows(connection, &verb, 2, keys, |&(hash, position), values| {
-        values.extend([Bound(ValueRef::Integer(hash)), Bound(ValueRef::Integer(position))]);
-    })
-}
-
-fn insert_rows<'a, T>(
-    connection: &Connection,
-    verb: &str,
-    columns: usize,
-    rows: &'a [T],
-    bind: impl Fn(&'a T, &mut Vec<Bound<'a>>),
-) -> rusqlite::Result<()> {
-    let row = format!("({})", vec!["?"; columns].join(","));
-    let sql = |count: usize| format!("{verb} VALUES {}", vec![row.as_str(); count].join(","));
-    let mut values = Vec::with_capacity(columns * ROWS);
-    let full = rows.chunks_exact(ROWS);
-    let rest = full.remainder();
-    if rows.len() >= ROWS {
-        let mut statement = connection.prepare_cached(&sql(ROWS))?;
-        for chunk in full {
-            values.clear();
-            chunk.iter().for_each(|row| bind(row, &mut values));
-            statement.execute(rusqlite::params_from_iter(&values))?;
-        }
-    }
-    if !rest.is_empty() {
-        let mut statement = connection.prepare_cached(&sql(1))?;
-        for row in rest {
-            values.clear();
-            bind(row, &mut values);
-            statement.execute(rusqlite::params_from_iter(&values))?;
-        }
-    }
-    Ok(())
-}
-
-/// A value bound without a copy.
-struct Bound<'a>(ValueRef<'a>);
-
-impl ToSql for Bound<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(self.0))
-    }
-}
-
-fn integer<'a>(value: u64) -> Bound<'a> {
-    Bound(ValueRef::Integer(int(value)))
-}
-
-fn text_value(text: &str) -> Bound<'_> {
-    Bound(ValueRef::Text(text.as_bytes()))
-}
-
-fn blob(bytes: &[u8]) -> Bound<'_> {
-    Bound(ValueRef::Blob(bytes))
 }
 
 // Opening.

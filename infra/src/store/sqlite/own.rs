@@ -14,7 +14,7 @@ use greffe_domain::seal::Leaf;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::super::damage::{Damage, Row};
-use super::super::late_index;
+use crate::late_index;
 use super::{MIGRATIONS, complete_below, filing_key, hash32, int, read_head, text};
 use crate::fsck::digest_of;
 

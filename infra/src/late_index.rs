@@ -1,37 +1,37 @@
-//! An index of random keys whose cost does not grow with the ledger.
+//! An index of random keys whose cost hardly grows with the ledger.
 //!
-//! Every filing and every disclosure brings a random 8-byte key. Put into a B-tree at once,
-//! each touches a page of its own, so that a batch of 1,024 rewrites 16 MB once the ledger
-//! is large. Here the newest keys wait in memory, in key order, and a cursor sweeps round
+//! Every filing, every disclosure and every person an access is about brings a random 8-byte
+//! key. Put into a B-tree at once, each touches a page of its own, so that a batch of 1,024
+//! rewrites 16 MB once the ledger is large. Here the newest keys wait in memory, in key order, and a cursor sweeps round
 //! the key space: each step writes a run of neighbouring keys, which share pages. Nothing
 //! is lost with the memory: the keys that may be missing are those of rows after
 //! `complete_below`, and they are computed from these rows again at start-up.
 //!
-//! Pure bookkeeping: the SQL is `sqlite.rs`.
+//! Pure bookkeeping: the SQL is that of `store/sqlite.rs` and `projection/subjects.rs`.
 
 use std::collections::BTreeSet;
 
-/// Keys in memory before the sweep starts; bounds memory (about 1 MB) and start-up.
-const CAPACITY: usize = 32_768;
-/// Least keys written by one step of the sweep.
-const STEP: usize = 2_048;
+/// Least part of the capacity written by one step of the sweep.
+const STEP: usize = 16;
 
-/// The first eight bytes of a hash, and the position of the row that holds the whole.
-pub(super) type Key = (i64, i64);
+/// The first eight bytes of a hash, and which row holds the whole.
+pub(crate) type Key = (i64, i64);
 
 /// What one append has to write, and what holds once that is durable.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     added: Vec<Key>,
     /// Goes into the index table, in this order.
-    pub(super) swept: Vec<Key>,
+    pub(crate) swept: Vec<Key>,
     /// A sweep ended: every key of a row below is in the table.
-    pub(super) complete_below: Option<i64>,
+    pub(crate) complete_below: Option<i64>,
     size_before: i64,
 }
 
 #[derive(Debug)]
-pub(super) struct LateIndex {
+pub(crate) struct LateIndex {
+    /// Keys in memory before the sweep starts; bounds memory and start-up.
+    capacity: usize,
     waiting: BTreeSet<Key>,
     /// Keys from here on are still to be swept in this round.
     cursor: Key,
@@ -42,8 +42,13 @@ pub(super) struct LateIndex {
 impl LateIndex {
     /// `waiting`: keys of the rows from `complete_below` up to the ledger's size; some may be
     /// in the table.
-    pub(super) fn new(waiting: impl IntoIterator<Item = Key>, size: i64) -> Self {
+    pub(crate) fn new(
+        capacity: usize,
+        waiting: impl IntoIterator<Item = Key>,
+        size: i64,
+    ) -> Self {
         Self {
+            capacity,
             waiting: waiting.into_iter().collect(),
             cursor: (i64::MIN, i64::MIN),
             round_started_at: size,
@@ -51,23 +56,29 @@ impl LateIndex {
     }
 
     /// Positions whose key in memory has this hash.
-    pub(super) fn waiting(&self, hash: i64) -> impl Iterator<Item = i64> + '_ {
+    pub(crate) fn waiting(&self, hash: i64) -> impl Iterator<Item = i64> + '_ {
         self.waiting.range((hash, i64::MIN)..=(hash, i64::MAX)).map(|&(_, position)| position)
     }
 
+    /// Everything in memory, in key order.
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Key> {
+        self.waiting.iter()
+    }
+
     /// Plans an append that adds these keys to a ledger of this size.
-    pub(super) fn plan(&self, added: Vec<Key>, size_before: i64) -> Plan {
-        if self.waiting.len() + added.len() < CAPACITY {
+    pub(crate) fn plan(&self, added: Vec<Key>, size_before: i64) -> Plan {
+        if self.waiting.len() + added.len() < self.capacity {
             return Plan { added, size_before, ..Plan::default() };
         }
-        let step = STEP.max(added.len() * 2);
+        let step = (self.capacity / STEP).max(added.len() * 2);
         let swept: Vec<Key> = self.waiting.range(self.cursor..).take(step).copied().collect();
         let complete_below = (swept.len() < step).then_some(self.round_started_at);
         Plan { added, swept, complete_below, size_before }
     }
 
     /// The append that was planned is durable.
-    pub(super) fn apply(&mut self, plan: Plan) {
+    pub(crate) fn apply(&mut self, plan: Plan) {
         for key in &plan.swept {
             self.waiting.remove(key);
         }
@@ -79,10 +90,15 @@ impl LateIndex {
         }
         self.waiting.extend(plan.added);
     }
+
+    /// A key whose row is gone, and that is in the table no more.
+    pub(crate) fn forget(&mut self, key: &Key) {
+        self.waiting.remove(key);
+    }
 }
 
 /// The key of a uniformly distributed hash.
-pub(super) fn key(hash: &[u8], position: u64) -> Key {
+pub(crate) fn key(hash: &[u8], position: u64) -> Key {
     let mut first = [0; 8];
     first.copy_from_slice(&hash[..8]);
     (i64::from_be_bytes(first), position as i64)
@@ -92,11 +108,13 @@ pub(super) fn key(hash: &[u8], position: u64) -> Key {
 mod tests {
     use super::*;
 
+    const CAPACITY: usize = 32_768;
+
     /// Whatever is swept, every key is in memory or in the table, and a restart from the
     /// rows after `complete_below` finds the rest.
     #[test]
     fn a_key_is_always_in_memory_in_the_table_or_in_a_row_read_at_start() {
-        let mut index = LateIndex::new([], 0);
+        let mut index = LateIndex::new(CAPACITY, [], 0);
         let (mut table, mut complete_below) = (BTreeSet::new(), 0);
         let mut rows: Vec<Key> = Vec::new();
         let mut widest = 0;
@@ -115,7 +133,7 @@ mod tests {
             widest = widest.max(rows.len() as i64 - complete_below);
             if batch % 57 == 0 {
                 let reread = rows[complete_below as usize..].iter().copied();
-                let restarted = LateIndex::new(reread, rows.len() as i64);
+                let restarted = LateIndex::new(CAPACITY, reread, rows.len() as i64);
                 assert!(
                     rows.iter().all(|k| table.contains(k) || restarted.waiting.contains(k)),
                     "a key was lost at restart after batch {batch}"
