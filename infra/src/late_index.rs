@@ -42,11 +42,7 @@ pub(crate) struct LateIndex {
 impl LateIndex {
     /// `waiting`: keys of the rows from `complete_below` up to the ledger's size; some may be
     /// in the table.
-    pub(crate) fn new(
-        capacity: usize,
-        waiting: impl IntoIterator<Item = Key>,
-        size: i64,
-    ) -> Self {
+    pub(crate) fn new(capacity: usize, waiting: impl IntoIterator<Item = Key>, size: i64) -> Self {
         Self {
             capacity,
             waiting: waiting.into_iter().collect(),

@@ -13,8 +13,8 @@ use greffe_domain::seal::Position;
 
 use crate::entry::Entry;
 
-/// Leaves kept at most, in bytes; what they are read into takes some times as much.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Entries kept at most, by the bytes of their leaves; they themselves take about as many.
+const MAX_BYTES: usize = 48 * 1024 * 1024;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -33,11 +33,14 @@ impl Readers {
     }
 
     /// Hands over a batch that is durable. `bytes`: of its leaves.
-    pub fn push(&self, entries: &Arc<Vec<Entry>>, bytes: usize) {
+    pub fn push(&self, entries: &[Entry], bytes: usize) {
+        let mut kept = None;
         lock(&self.0).retain(|reader| {
             let reader = reader.upgrade();
             if let Some(recent) = &reader {
-                recent.push(Arc::clone(entries), bytes);
+                let kept = kept
+                    .get_or_insert_with(|| Arc::new(entries.iter().map(Entry::to_keep).collect()));
+                recent.push(Arc::clone(kept), bytes);
             }
             reader.is_some()
         });
@@ -207,6 +210,6 @@ mod tests {
         readers.push(&recorded, 1);
         assert_eq!(lock(&readers.0).len(), 1);
         assert_eq!(taken(&stays, 3, 9), Some(vec![3, 4]));
-        assert_eq!(Arc::strong_count(&recorded), 1);
+        assert_eq!(taken(&stays, 3, 9), None);
     }
 }

@@ -3,11 +3,16 @@
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 
+/// Inserts into, or gives the whole transaction up: rolling back a statement alone would have
+/// SQLite copy each page that it changes.
+pub(crate) const OR_ROLLBACK: &str = "INSERT OR ROLLBACK INTO";
+/// Inserts what is not there yet.
+pub(crate) const OR_IGNORE: &str = "INSERT OR IGNORE INTO";
+
 /// Rows of one INSERT: one statement run per 16 rows halves the cost of a row.
 const ROWS: usize = 16;
 
-/// Inserts rows into some columns of a table. `verb`: `INSERT INTO`, or what else to do with
-/// a row that is there already.
+/// Inserts rows into some columns of a table. `verb`: `OR_ROLLBACK` or `OR_IGNORE`.
 pub(crate) fn insert<'a, T>(
     connection: &Connection,
     verb: &str,
@@ -84,7 +89,7 @@ impl<const N: usize> Pending<N> {
 
     /// Inserts the rows that wait. Should this fail, they are not to be inserted again.
     pub fn flush(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        insert(connection, "INSERT INTO", self.table, self.columns, &self.rows, |row, values| {
+        insert(connection, OR_ROLLBACK, self.table, self.columns, &self.rows, |row, values| {
             values.extend(row.iter().map(|value| Bound(value.into())));
         })?;
         self.rows.clear();

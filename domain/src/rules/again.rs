@@ -82,6 +82,22 @@ pub struct Stood {
     pub then: Option<(Severity, Evidence)>,
 }
 
+impl Stood {
+    /// The findings of a verdict, before any later entry.
+    pub fn as_recorded(position: u64, then: &Verdict) -> Vec<Self> {
+        let stood = |finding: &Finding| Self {
+            code: finding.code,
+            severity: finding.severity,
+            evidence: finding.evidence,
+            positions: finding.positions.clone(),
+            since: position,
+            until: None,
+            then: Some((finding.severity, finding.evidence)),
+        };
+        then.findings.iter().map(stood).collect()
+    }
+}
+
 /// What became of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -141,19 +157,10 @@ pub struct Standing {
 impl Standing {
     /// Before any later entry.
     pub fn as_recorded(position: u64, then: &Verdict) -> Self {
-        let stood = |finding: &Finding| Stood {
-            code: finding.code,
-            severity: finding.severity,
-            evidence: finding.evidence,
-            positions: finding.positions.clone(),
-            since: position,
-            until: None,
-            then: Some((finding.severity, finding.evidence)),
-        };
         Self {
             position,
             now: then.clone(),
-            findings: then.findings.iter().map(stood).collect(),
+            findings: Stood::as_recorded(position, then),
             changed_by: Vec::new(),
         }
     }

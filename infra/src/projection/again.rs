@@ -314,10 +314,9 @@ fn queries(writing: &Writing<'_>, part: &Part, before: u64) -> Vec<(String, Opti
                 let key = subject_key(&reference);
                 let waiting: Vec<String> =
                     writing.subjects.waiting(key).iter().map(i64::to_string).collect();
-                for keys in [
-                    format!("SELECT id FROM subject_keys WHERE key = {key}"),
-                    waiting.join(","),
-                ] {
+                for keys in
+                    [format!("SELECT id FROM subject_keys WHERE key = {key}"), waiting.join(",")]
+                {
                     let named = format!(
                         "subjects s CROSS JOIN accesses a ON a.position = s.id / {IDS} \
                          WHERE s.id IN ({keys}) AND s.reference = ?1 AND s.member = 0"
@@ -459,8 +458,11 @@ fn write(
     let Writing { connection, words, counts, .. } = writing;
     let position = int(standing.position);
     let counted = counted(connection, position)?;
-    counts.count(words, &counted, before, -1);
-    counts.count(words, &counted, standing, 1);
+    for (stood, by) in [(before, -1), (standing, 1)] {
+        let now = words.id(Facet::Outcome, stood.now.verdict.as_str());
+        counts.outcome(&counted, now, by);
+        counts.findings(words, &counted, standing.position, &stood.findings, by);
+    }
     // The size is that of the projections when it is read.
     let stored = || Verdict { judged_at: 0, ..standing.now.clone() }.to_value().to_string();
     let now = (!is_same(&standing.now, then)).then(stored);
@@ -480,7 +482,7 @@ fn write(
     let mut insert = connection.prepare_cached(&format!(
         "INSERT OR REPLACE INTO findings ({FINDINGS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
     ))?;
-    for row in finding_rows(words, standing) {
+    for row in finding_rows(words, position, &standing.findings) {
         insert.execute(row)?;
     }
     let mut list = connection.prepare_cached("INSERT OR IGNORE INTO postings VALUES (?1, ?2)")?;
@@ -491,11 +493,15 @@ fn write(
 }
 
 /// Rows of an access's findings, as `FINDINGS` has their columns.
-pub(super) fn finding_rows(words: &mut Words, standing: &Standing) -> Vec<[Value; 10]> {
+pub(super) fn finding_rows(
+    words: &mut Words,
+    position: i64,
+    findings: &[Stood],
+) -> Vec<[Value; 10]> {
     let row = |(ordinal, stood): (i64, &Stood)| {
         let (then_severity, then_evidence) = stood.then.unzip();
         [
-            int(standing.position).into(),
+            position.into(),
             ordinal.into(),
             words.id(Facet::Finding, stood.code.as_str()).into(),
             words.id(Facet::Severity, stood.severity.as_str()).into(),
@@ -507,5 +513,5 @@ pub(super) fn finding_rows(words: &mut Words, standing: &Standing) -> Vec<[Value
             then_evidence.map(|e: Evidence| words.id(Facet::Evidence, e.as_str())).into(),
         ]
     };
-    (0..).zip(&standing.findings).map(row).collect()
+    (0..).zip(findings).map(row).collect()
 }

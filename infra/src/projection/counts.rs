@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use greffe_domain::date::LegalDate;
-use greffe_domain::rules::again::{Standing, State};
+use greffe_domain::rules::again::{State, Stood};
 use rusqlite::{Connection, ToSql, params};
 
 use super::words::{Facet, Words};
@@ -54,20 +54,25 @@ pub(super) fn state(number: i64) -> Option<State> {
 }
 
 impl Counts {
-    /// Counts an access that stands so; `by` -1 takes it out again.
-    pub fn count(&mut self, words: &mut Words, counted: &Counted, standing: &Standing, by: i64) {
-        let now = words.id(Facet::Outcome, standing.now.verdict.as_str());
-        self.outcome(counted, now, by);
-        for stood in &standing.findings {
+    /// Counts an access's findings that stand so; `by` -1 takes them out again.
+    pub fn findings(
+        &mut self,
+        words: &mut Words,
+        counted: &Counted,
+        position: u64,
+        findings: &[Stood],
+        by: i64,
+    ) {
+        for stood in findings {
             let code = words.id(Facet::Finding, stood.code.as_str());
-            let state = number(stood.state(standing.position));
+            let state = number(stood.state(position));
             for party in [Some(ALL), counted.discloser].into_iter().flatten() {
                 *self.findings.entry([party, code, state]).or_default() += by;
             }
         }
     }
 
-    /// Counts an access by its verdicts alone: nobody judged it.
+    /// Counts an access by its verdicts; `by` -1 takes it out again.
     pub fn outcome(&mut self, counted: &Counted, now: i64, by: i64) {
         let Counted { month, then, .. } = *counted;
         for basis in counted.bases.iter().copied().chain([ALL]) {

@@ -282,7 +282,8 @@ impl Projections {
             "a batch starts where the projections end"
         );
         let Writer { connection, words, .. } = &mut writer;
-        let written = write_batch(connection, words, &self.keys, origin, entries, read_from, source);
+        let written =
+            write_batch(connection, words, &self.keys, origin, entries, read_from, source);
         let settled = written.map_err(|e| match e {
             WriteError::Sql(e) => fault(e, "write the projections", &self.path),
             WriteError::Source(fault) => fault,

@@ -41,8 +41,7 @@ impl Keys {
     /// Reads back the keys that may not be in the table. `capacity`: how many are to wait.
     pub fn load(connection: &Connection, capacity: usize) -> rusqlite::Result<Self> {
         let size = size(connection)?;
-        let mut rows = connection
-            .prepare("SELECT id, reference FROM subjects WHERE id >= ?1")?;
+        let mut rows = connection.prepare("SELECT id, reference FROM subjects WHERE id >= ?1")?;
         let waiting = rows
             .query_map([first_id(keyed(connection)?)], |row| {
                 Ok((subject_key(&row.get(1)?), row.get(0)?))
@@ -148,7 +147,7 @@ impl<'k> Added<'k> {
     pub fn flush(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         rows::insert(
             connection,
-            "INSERT INTO",
+            rows::OR_ROLLBACK,
             "subjects",
             "id, member, reference, digest",
             &self.rows,
@@ -186,7 +185,7 @@ impl<'k> Added<'k> {
         rows::insert(
             connection,
             // Some may be there since before a restart.
-            "INSERT OR IGNORE INTO",
+            rows::OR_IGNORE,
             "subject_keys",
             "key, id",
             &plan.swept,

@@ -175,16 +175,21 @@ impl Words {
     /// and word.
     pub fn have(&mut self, facet: Facet, text: &str, position: i64) -> i64 {
         let id = self.id(facet, text);
+        self.have_id(id, position);
+        id
+    }
+
+    /// The same of a word whose id this list gave.
+    pub fn have_id(&mut self, id: i64, position: i64) {
         let word = &mut self.words[index(id)];
         word.entries += 1;
         if !word.changed {
             word.changed = true;
             self.changed.push(id);
         }
-        if facet.is_listed() {
+        if word.facet.is_listed() {
             self.postings.push((id, position));
         }
-        id
     }
 
     /// Writes what changed. Should the caller's transaction fail, these words are to be
@@ -203,7 +208,7 @@ impl Words {
         self.postings.sort_unstable();
         rows::insert(
             connection,
-            "INSERT INTO",
+            rows::OR_ROLLBACK,
             "postings",
             "word, position",
             &self.postings,

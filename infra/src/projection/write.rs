@@ -7,7 +7,7 @@ use greffe_domain::body::{Access, Body};
 use greffe_domain::encoding::Hash32;
 use greffe_domain::event::Filed;
 use greffe_domain::rules::CURRENT;
-use greffe_domain::rules::again::Standing;
+use greffe_domain::rules::again::Stood;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::again::{self, Source};
@@ -137,18 +137,20 @@ fn write_entry(writing: &mut Writing<'_>, entry: &ReadEntry) -> rusqlite::Result
         Some(words.have(Facet::Stream, &stream, position))
     };
     let access = filed.and_then(|f| Some((f, f.body.access()?)));
-    let mut parties: BTreeSet<&str> = filed.map(|f| f.iss.as_str()).into_iter().collect();
-    if let Some((_, access)) = access {
-        parties.insert(&access.recipient.party);
-        parties.extend(entry.discloser.as_deref());
-    }
-    for party in parties {
-        words.have(Facet::Party, party, position);
+    let parties = Parties {
+        author: filed.map(|f| words.id(Facet::Party, &f.iss)),
+        recipient: access.map(|(_, access)| words.id(Facet::Party, &access.recipient.party)),
+        discloser: access
+            .and_then(|_| entry.discloser.as_deref())
+            .map(|party| words.id(Facet::Party, party)),
+    };
+    for party in parties.all() {
+        words.have_id(party, position);
     }
     writing.entries.push([
         position.into(),
         event_type.into(),
-        filed.map(|f| words.id(Facet::Party, &f.iss)).into(),
+        parties.author.into(),
         stream_type.into(),
         stream_id.into(),
         entry.recorded.micros().into(),
@@ -160,7 +162,7 @@ fn write_entry(writing: &mut Writing<'_>, entry: &ReadEntry) -> rusqlite::Result
             .execute(params![position, entry.folded])?;
     }
     if let Some((filed, access)) = access {
-        write_access(writing, entry, filed, access);
+        write_access(writing, entry, event_type, parties, filed, access);
     }
     if let Some(Body::ContestAccess(body)) = filed.map(|f| &*f.body) {
         writing.flush()?;
@@ -174,7 +176,28 @@ fn write_entry(writing: &mut Writing<'_>, entry: &ReadEntry) -> rusqlite::Result
     Ok(())
 }
 
-fn write_access(writing: &mut Writing<'_>, entry: &ReadEntry, filed: &Filed, access: &Access) {
+/// Who filed, received and disclosed, as ids of words.
+#[derive(Clone, Copy)]
+struct Parties {
+    author: Option<i64>,
+    recipient: Option<i64>,
+    discloser: Option<i64>,
+}
+
+impl Parties {
+    fn all(self) -> BTreeSet<i64> {
+        [self.author, self.recipient, self.discloser].into_iter().flatten().collect()
+    }
+}
+
+fn write_access(
+    writing: &mut Writing<'_>,
+    entry: &ReadEntry,
+    event_type: i64,
+    parties: Parties,
+    filed: &Filed,
+    access: &Access,
+) {
     let position = int(entry.position);
     let words = &mut *writing.words;
     let days = filed.at.valid_days(entry.recorded.date());
@@ -197,54 +220,50 @@ fn write_access(writing: &mut Writing<'_>, entry: &ReadEntry, filed: &Filed, acc
         access.categories.iter().map(|c| words.id(Facet::Category, c.as_str())).collect();
     let bases: BTreeSet<i64> =
         access.basis.codes.iter().map(|c| words.id(Facet::Basis, c.as_str())).collect();
-    let outcome_id = words.have(Facet::Outcome, outcome, position);
+    let outcome = words.have(Facet::Outcome, outcome, position);
     writing.accesses.push([
         position.into(),
         days.earliest.map(day_number).into(),
         days.latest.map(day_number).into(),
         entry.recorded.micros().into(),
-        words.id(Facet::EventType, entry.event_type.as_str()).into(),
-        words.id(Facet::Party, &filed.iss).into(),
-        words.id(Facet::Party, &recipient.party).into(),
+        event_type.into(),
+        parties.author.into(),
+        parties.recipient.into(),
         words.id(Facet::Role, recipient.role.as_str()).into(),
         site_id.into(),
         siret.into(),
-        entry.discloser.as_ref().map(|d| words.id(Facet::Party, d)).into(),
+        parties.discloser.into(),
         words.have(Facet::Processing, &access.processing, position).into(),
         access.experiment.as_ref().map(|e| words.have(Facet::Experiment, e, position)).into(),
         words.have(Facet::Purpose, access.purpose.as_str(), position).into(),
-        outcome_id.into(),
+        outcome.into(),
         words.have(Facet::Regime, regime, position).into(),
         listed(&categories).into(),
         listed(&bases).into(),
         access.basis.reference.as_ref().map(|cited| words.id(Facet::Cited, cited)).into(),
         access.subjects.iter().any(|subject| subject.value.is_none()).into(),
         access.cohort.is_some().into(),
-        outcome_id.into(),
+        outcome.into(),
         position.into(),
     ]);
-    let discloser = entry.discloser.as_ref().map(|d| words.id(Facet::Party, d));
-    let parties = [filed.iss.as_str(), recipient.party.as_str()];
-    let parties = parties.map(|party| words.id(Facet::Party, party));
     let counted = Counted {
         month: counts::month(days.earliest, days.latest),
         bases,
-        then: outcome_id,
-        parties: parties.into_iter().chain(discloser).collect(),
-        discloser,
+        then: outcome,
+        parties: parties.all(),
+        discloser: parties.discloser,
     };
+    writing.counts.outcome(&counted, outcome, 1);
     if let Some(verdict) = &filed.verdict {
-        let codes: BTreeSet<&str> = verdict.findings.iter().map(|f| f.code.as_str()).collect();
+        let findings = Stood::as_recorded(entry.position, verdict);
+        let codes: BTreeSet<&str> = findings.iter().map(|f| f.code.as_str()).collect();
         for code in codes {
             words.have(Facet::Finding, code, position);
         }
-        let standing = Standing::as_recorded(entry.position, verdict);
-        for row in again::finding_rows(words, &standing) {
+        for row in again::finding_rows(words, position, &findings) {
             writing.findings.push(row);
         }
-        writing.counts.count(words, &counted, &standing, 1);
-    } else {
-        writing.counts.outcome(&counted, outcome_id, 1);
+        writing.counts.findings(words, &counted, entry.position, &findings, 1);
     }
     let members = access.cohort.as_ref().map_or(&[][..], |c| c.members.as_slice());
     let individuals = access.subjects.iter().map(|subject| (subject, false));

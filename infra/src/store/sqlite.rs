@@ -891,8 +891,7 @@ fn write(
                 .execute(params![position, digest.0])?;
         }
     }
-    // Rolling all back, not only the statement, spares SQLite a copy of each page it changes.
-    let verb = "INSERT OR ROLLBACK INTO";
+    let verb = rows::OR_ROLLBACK;
     rows::insert(&transaction, verb, "entries", ENTRY_COLUMNS, &batch.entries, |entry, values| {
         let EntryRow { position, sealed, filing, stream, event_type, time } = entry;
         values.extend([
@@ -911,16 +910,23 @@ fn write(
             Bound(ValueRef::Text(&sealed.leaf)),
         ]);
     })?;
-    rows::insert(&transaction, verb, "filings", FILING_COLUMNS, &batch.filings, |filing, values| {
-        values.extend([
-            integer(int(filing.first_position.0)),
-            integer(filing.items.into()),
-            blob(&filing.digest.0),
-            rows::text(&filing.iss),
-            rows::text(&filing.jti),
-            rows::text(&filing.jwt),
-        ]);
-    })?;
+    rows::insert(
+        &transaction,
+        verb,
+        "filings",
+        FILING_COLUMNS,
+        &batch.filings,
+        |filing, values| {
+            values.extend([
+                integer(int(filing.first_position.0)),
+                integer(filing.items.into()),
+                blob(&filing.digest.0),
+                rows::text(&filing.iss),
+                rows::text(&filing.jti),
+                rows::text(&filing.jwt),
+            ]);
+        },
+    )?;
     let disclosed = &batch.disclosures;
     rows::insert(&transaction, verb, "disclosures", DISCLOSURE_COLUMNS, disclosed, |d, values| {
         values.extend([integer(int(d.position.0)), blob(&d.digest.0), rows::text(&d.encoded)]);
@@ -929,7 +935,7 @@ fn write(
         // Some may be there since before a restart.
         rows::insert(
             &transaction,
-            "INSERT OR IGNORE INTO",
+            rows::OR_IGNORE,
             table,
             "hash, position",
             &plan.swept,

@@ -14,9 +14,9 @@ use greffe_domain::seal::Leaf;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::super::damage::{Damage, Row};
-use crate::late_index;
 use super::{MIGRATIONS, complete_below, filing_key, hash32, int, read_head, text};
 use crate::fsck::digest_of;
+use crate::late_index;
 
 /// No ledger settles so many appends of unknown outcome; beyond, counting one more may fail.
 const MOST_SETTLED: i64 = 1 << 53;
