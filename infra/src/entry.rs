@@ -22,8 +22,8 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// The same, but of an access without its body as it was signed: two thirds of what it
-    /// takes in memory, of which only the leaf is made.
+    /// The same, but of an access without its body as it was signed: memory that only the
+    /// leaf is made of.
     pub fn to_keep(&self) -> Self {
         static NOTHING: LazyLock<Arc<Value>> = LazyLock::new(Arc::default);
         let event = match &*self.event {

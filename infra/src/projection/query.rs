@@ -5,7 +5,7 @@
 //! positions among the words it is asked for and tests the rows for the rest.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use greffe_domain::date::{Interval, LegalDate, Timestamp};
 use greffe_domain::kind::{EventType, StreamType};
@@ -21,7 +21,7 @@ use super::Projections;
 use super::counts;
 use super::read::fold;
 use super::row::{day, day_number, int, read_verdict, unlisted};
-use super::subjects::{self, IDS, first_id, subject_key};
+use super::subjects::{self, IDS, Keys, first_id, subject_key};
 use super::words::Facet;
 use crate::store::Fault;
 
@@ -327,12 +327,7 @@ impl Projections {
         filter: AccessFilter,
     ) -> Result<Page<AccessRow>, Fault> {
         let this = Arc::clone(self);
-        let list = move |c: &Connection| {
-            let named = filter.subject.as_ref();
-            let waiting = named.map(|s| subjects::waiting(c, &this.keys, &s.0)).transpose()?;
-            accesses(c, &filter, waiting.as_deref().unwrap_or_default())
-        };
-        self.query("list accesses", list).await
+        self.query("list accesses", move |c| accesses(c, &this.keys, &filter)).await
     }
 
     /// One access. `None`: none at that position, or not applied yet.
@@ -561,12 +556,14 @@ const ACCESS_COLUMNS: &str = "a.position, a.earliest, a.latest, a.recorded, a.ev
      a.categories, a.bases, a.outcome, a.regime, a.contested, a.now_outcome, a.now_since, \
      a.now_verdict, a.changed_by";
 
-/// `waiting`: ids of rows of the subject that the index may not lead to.
-fn accesses(
+/// Nothing must have been read of the snapshot before.
+pub(super) fn accesses(
     c: &Connection,
+    keys: &RwLock<Keys>,
     filter: &AccessFilter,
-    waiting: &[i64],
 ) -> rusqlite::Result<Page<AccessRow>> {
+    let named = filter.subject.as_ref();
+    let waiting = named.map(|s| subjects::waiting(c, keys, &s.0)).transpose()?.unwrap_or_default();
     let mut query = Query::default();
     for (text, facet, condition) in [
         (&filter.party, Facet::Party, PARTY_OF_ACCESS),
@@ -637,7 +634,7 @@ fn accesses(
                 Order::NewestFirst => first_id(cursor.saturating_add(1)) - 1,
             };
             let from = query.bind(from);
-            let waiting = query.bind(serde_json::to_string(waiting).expect("numbers are JSON"));
+            let waiting = query.bind(serde_json::to_string(&waiting).expect("numbers are JSON"));
             // An access may name somebody twice. `DISTINCT` would have SQLite sort all of the
             // accesses again, instead of reading as many as a page holds.
             Some(format!(

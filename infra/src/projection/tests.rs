@@ -1362,23 +1362,65 @@ async fn an_erased_subject_leaves_no_byte_of_its_reference() {
         let access = Step::Access { who: 0, processing: 0, purpose: 0, date: 3, people: 1, seed };
         court.play(&access).await;
     }
-    let p = open(directory.path());
+    let file = directory.path().join(PROJECTIONS_FILE);
+    let p = Arc::new(Projections::open_with(&file, 1).expect("projections"));
     p.catch_up(&court.ledger).await.expect("a pass");
+    more_accesses(&mut court, 1).await;
+    p.catch_up(&court.ledger).await.expect("a pass");
+    let in_table = || {
+        p.query_now("count keys", |c| {
+            c.query_row("SELECT count(*) FROM subject_keys", [], |row| row.get::<_, i64>(0))
+        })
+    };
+    assert_eq!(in_table().expect("a number"), 2, "the keys of the first pass were swept");
     let files = || -> Vec<u8> {
         std::fs::read_dir(directory.path())
             .expect("a directory")
             .flat_map(|f| std::fs::read(f.expect("a file").path()).expect("its bytes"))
             .collect()
     };
+    // What a key is made of, and what a reference begins with.
     let holds = |person: usize| {
         let reference = reference(person).0;
-        files().windows(32).any(|bytes| bytes == reference)
+        files().windows(8).any(|bytes| bytes == &reference[..8])
     };
     assert!(holds(1) && holds(2));
     court.play(&Step::Erase { access: 0 }).await;
     p.catch_up(&court.ledger).await.expect("a pass");
     assert!(!holds(1), "the member erased is gone from the file and its log");
     assert!(holds(2), "the other one stays");
+    assert_eq!(in_table().expect("a number"), 1, "the key went with its row");
+    check_keys(&p);
+    check_accesses(&p, &scan(&court.ledger).await).await;
+}
+
+#[tokio::test]
+async fn a_snapshot_finds_everybody_whatever_memory_has_become() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut court = court_with(12).await;
+    let p = open(directory.path());
+    p.catch_up(&court.ledger).await.expect("a pass");
+    let reader = open_reader(&directory.path().join(PROJECTIONS_FILE)).expect("a connection");
+    let asked = || -> Vec<Vec<u64>> {
+        let of = |person| {
+            let filter =
+                AccessFilter { subject: Some(reference(person)), limit: 99, ..Default::default() };
+            let page = query::accesses(&reader, &p.keys, &filter).expect("a page");
+            page.items.iter().map(|row| row.position).collect()
+        };
+        (0..5).map(of).collect()
+    };
+    reader.execute_batch("BEGIN").expect("a transaction");
+    let before = asked();
+    assert!(before.iter().flatten().count() > 5, "{before:?}");
+    for _ in 0..20 {
+        more_accesses(&mut court, 3).await;
+        p.catch_up(&court.ledger).await.expect("a pass");
+        assert_eq!(asked(), before);
+    }
+    reader.execute_batch("COMMIT").expect("a transaction");
+    let after = asked();
+    assert!(after.iter().flatten().count() > before.iter().flatten().count() + 20, "{after:?}");
     check_accesses(&p, &scan(&court.ledger).await).await;
 }
 
