@@ -61,8 +61,9 @@ const BATCH_ENTRIES: usize = 8_192;
 const READERS: usize = 4;
 const BUSY: Duration = Duration::from_secs(5);
 /// Longest wait for more entries before a few are applied, when nobody asks for them. A
-/// transaction costs about as much for one entry as for a hundred.
-const GATHER: Duration = Duration::from_millis(50);
+/// transaction changes some hundred pages however few they are, and each time the log of
+/// these is moved, the ledger's commits wait for the same disk.
+const GATHER: Duration = Duration::from_millis(250);
 /// Wait after a failure, before trying again.
 const RETRY: Duration = Duration::from_secs(1);
 

@@ -625,27 +625,34 @@ pub(super) fn accesses(
             Some(asked.id)
         }
     };
-    let source = match &filter.subject {
+    // Where positions come from, in order; what waits is few, and put between them here.
+    let sources: Vec<String> = match &filter.subject {
         Some(SubjectRef(reference)) => {
             let key = query.bind(subject_key(reference));
+            let listed = query.bind(serde_json::to_string(&waiting).expect("numbers are JSON"));
+            // Bound after what only one of the two asks with: both bind as many.
             let reference = query.bind(reference.to_vec());
-            let from = match order {
+            let from = query.bind(match order {
                 Order::OldestFirst => first_id(cursor),
                 Order::NewestFirst => first_id(cursor.saturating_add(1)) - 1,
-            };
-            let from = query.bind(from);
-            let waiting = query.bind(serde_json::to_string(&waiting).expect("numbers are JSON"));
+            });
+            let mut keys = vec![format!("(SELECT id FROM subject_keys WHERE key = {key})")];
+            if !waiting.is_empty() {
+                keys.push(format!("(SELECT value AS id FROM json_each({listed}))"));
+            }
             // An access may name somebody twice. `DISTINCT` would have SQLite sort all of the
             // accesses again, instead of reading as many as a page holds.
-            Some(format!(
-                "(SELECT k.id / {IDS} AS position FROM (SELECT id FROM subject_keys \
-                 WHERE key = {key} AND id {compare} {from} UNION SELECT value FROM \
-                 json_each({waiting}) WHERE value {compare} {from} ORDER BY id {direction}) k \
-                 CROSS JOIN subjects s ON s.id = k.id WHERE s.reference = {reference} \
-                 AND NOT EXISTS (SELECT 1 FROM subjects first WHERE first.id < s.id \
-                 AND first.id >= s.id / {IDS} * {IDS} AND first.reference = s.reference) \
-                 ORDER BY k.id {direction})"
-            ))
+            let source = |keys: String| {
+                format!(
+                    "(SELECT k.id AS place, k.id / {IDS} AS position FROM {keys} k \
+                     CROSS JOIN subjects s ON s.id = k.id \
+                     WHERE k.id {compare} {from} AND s.reference = {reference} \
+                     AND NOT EXISTS (SELECT 1 FROM subjects first WHERE first.id < s.id \
+                     AND first.id >= s.id / {IDS} * {IDS} AND first.reference = s.reference) \
+                     ORDER BY k.id {direction})"
+                )
+            };
+            keys.into_iter().map(source).collect()
         }
         None => {
             // An experiment has an index of its own, and so has what stands now.
@@ -656,34 +663,45 @@ pub(super) fn accesses(
                      AND position {compare} {from} ORDER BY position {direction})"
                 )
             };
-            match (experiment, query.positions(cursor, order), now) {
+            let source = match (experiment, query.positions(cursor, order), now) {
                 (Some(id), ..) => Some(of("experiment", id, &mut query)),
                 (None, Some(positions), _) => Some(positions),
                 (None, None, Some(id)) => Some(of("now_outcome", id, &mut query)),
                 (None, None, None) => None,
-            }
+            };
+            vec![source.unwrap_or_default()]
         }
-    };
-    let source = match source {
-        Some(positions) => {
-            format!("{positions} p CROSS JOIN accesses a ON a.position = p.position")
-        }
-        None => "accesses a".to_owned(),
     };
     let limit = limit_of(filter.limit);
-    let sql = format!(
-        "SELECT {ACCESS_COLUMNS} FROM {source} WHERE {} ORDER BY {} {direction} LIMIT {}",
-        query.conditions(),
-        if source.starts_with('(') { "p.position" } else { "a.position" },
-        limit + 1
-    );
     let mut texts = Texts::new(c);
     let size = size(c)?;
-    let mut statement = c.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(&query.values))?;
     let mut items = Vec::new();
-    while let Some(row) = rows.next()? {
-        items.push(access_row(row, &mut texts, filter.known_at, size)?);
+    for source in &sources {
+        let (source, by) = match (source.is_empty(), filter.subject.is_some()) {
+            (true, _) => ("accesses a".to_owned(), "a.position"),
+            (_, of_somebody) => (
+                format!("{source} p CROSS JOIN accesses a ON a.position = p.position"),
+                if of_somebody { "p.place" } else { "p.position" },
+            ),
+        };
+        let sql = format!(
+            "SELECT {ACCESS_COLUMNS} FROM {source} WHERE {} ORDER BY {by} {direction} LIMIT {}",
+            query.conditions(),
+            limit + 1
+        );
+        let mut statement = c.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(&query.values))?;
+        while let Some(row) = rows.next()? {
+            items.push(access_row(row, &mut texts, filter.known_at, size)?);
+        }
+    }
+    if sources.len() > 1 {
+        items.sort_by_key(|row| row.position);
+        // In the table and in memory, after a restart.
+        items.dedup_by_key(|row| row.position);
+        if order == Order::NewestFirst {
+            items.reverse();
+        }
     }
     let mut page = page(items, limit, |row| row.position);
     for item in &mut page.items {
