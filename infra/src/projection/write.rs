@@ -141,7 +141,7 @@ fn write_entry(writing: &mut Writing<'_>, entry: &ReadEntry) -> rusqlite::Result
         author: filed.map(|f| words.id(Facet::Party, &f.iss)),
         recipient: access.map(|(_, access)| words.id(Facet::Party, &access.recipient.party)),
         discloser: access
-            .and_then(|_| entry.discloser.as_deref())
+            .and(entry.discloser.as_deref())
             .map(|party| words.id(Facet::Party, party)),
     };
     for party in parties.all() {
