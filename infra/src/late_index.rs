@@ -67,7 +67,9 @@ impl LateIndex {
         if self.waiting.len() + added.len() < self.capacity {
             return Plan { added, size_before, ..Plan::default() };
         }
-        let step = (self.capacity / STEP).max(added.len() * 2);
+        // What a large batch left behind goes with the next one.
+        let excess = self.waiting.len().saturating_sub(self.capacity);
+        let step = (self.capacity / STEP).max(added.len() * 2).max(excess);
         let swept: Vec<Key> = self.waiting.range(self.cursor..).take(step).copied().collect();
         let complete_below = (swept.len() < step).then_some(self.round_started_at);
         Plan { added, swept, complete_below, size_before }
@@ -105,6 +107,22 @@ mod tests {
     use super::*;
 
     const CAPACITY: usize = 32_768;
+
+    /// However many keys one batch brings, the next has no more waiting than there may be.
+    #[test]
+    fn what_a_large_batch_left_goes_with_the_next() {
+        let mut index = LateIndex::new(64, [], 0);
+        for (batch, (added, waiting)) in [(1_000, 1_000), (1, 65), (3, 67)].into_iter().enumerate()
+        {
+            let size = batch as i64;
+            let added: Vec<Key> = (0..added)
+                .map(|n| key(blake3::hash(&[n as u8, (n >> 8) as u8]).as_bytes(), batch as u64))
+                .collect();
+            let plan = index.plan(added, size);
+            index.apply(plan);
+            assert!(index.waiting.len() <= waiting, "{} wait", index.waiting.len());
+        }
+    }
 
     /// Whatever is swept, every key is in memory or in the table, and a restart from the
     /// rows after `complete_below` finds the rest.

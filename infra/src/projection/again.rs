@@ -232,9 +232,9 @@ pub(super) fn select(
         forget.execute([position])?;
     }
     for part in &scope.parts {
-        for (sql, value) in queries(writing, part, before) {
+        for (sql, values) in queries(writing, part, before) {
             let mut statement = connection.prepare(&sql)?;
-            let mut rows = statement.query(params_from_iter(value))?;
+            let mut rows = statement.query(params_from_iter(values))?;
             while let Some(row) = rows.next()? {
                 found.insert(row.get(0)?);
             }
@@ -243,9 +243,9 @@ pub(super) fn select(
     Ok(found.into_iter().filter_map(|p| u64::try_from(p).ok()).collect())
 }
 
-/// The queries whose answers together are the accesses of a part, each with the value it
-/// binds, if any. None: the part names something that no access has.
-fn queries(writing: &Writing<'_>, part: &Part, before: u64) -> Vec<(String, Option<Value>)> {
+/// The queries whose answers together are the accesses of a part, each with the values it
+/// binds. None: the part names something that no access has.
+fn queries(writing: &Writing<'_>, part: &Part, before: u64) -> Vec<(String, Vec<Value>)> {
     let words = &*writing.words;
     let find = |facet: Facet, text: &str| words.find(facet, text);
     // No word has this id.
@@ -259,7 +259,7 @@ fn queries(writing: &Writing<'_>, part: &Part, before: u64) -> Vec<(String, Opti
     });
     let of_groups = "accesses a INDEXED BY accesses_of_groups WHERE a.cohort = 1";
     // An index that leads to the accesses, and what they must satisfy.
-    let mut sources: Vec<(String, Option<Value>)> = Vec::new();
+    let mut sources: Vec<(String, Vec<Value>)> = Vec::new();
     let mut conditions = vec![format!("a.position < {}", int(before))];
     let of_processing = |processing: i64| {
         let purposes = purposes.clone().unwrap_or_else(|| words.all(Facet::Purpose));
@@ -268,7 +268,7 @@ fn queries(writing: &Writing<'_>, part: &Part, before: u64) -> Vec<(String, Opti
                 "accesses a INDEXED BY accesses_by_scope \
                  WHERE a.processing = {processing} AND a.purpose = {purpose}"
             );
-            (source, None)
+            (source, Vec::new())
         })
     };
     match &part.among {
@@ -281,7 +281,7 @@ fn queries(writing: &Writing<'_>, part: &Part, before: u64) -> Vec<(String, Opti
             let experiment = id(Facet::Experiment, experiment);
             let processing = id(Facet::Processing, processing);
             sources.extend(of_processing(processing));
-            sources.push((format!("accesses a WHERE a.experiment = {experiment}"), None));
+            sources.push((format!("accesses a WHERE a.experiment = {experiment}"), Vec::new()));
             conditions.push(format!(
                 "(a.experiment = {experiment} \
                  OR a.experiment IS NULL AND a.processing = {processing})"
@@ -291,16 +291,16 @@ fn queries(writing: &Writing<'_>, part: &Part, before: u64) -> Vec<(String, Opti
             let positions = serde_json::to_string(positions).expect("numbers are JSON");
             sources.push((
                 "accesses a WHERE a.position IN (SELECT value FROM json_each(?1))".to_owned(),
-                Some(positions.into()),
+                vec![positions.into()],
             ));
         }
         Among::ChangedGroups => sources.push((
             format!("{of_groups} AND (a.now_verdict IS NOT NULL OR a.changed_by IS NOT NULL)"),
-            None,
+            Vec::new(),
         )),
         Among::Citing(texts) => {
             for cited in texts.iter().filter_map(|text| find(Facet::Cited, text)) {
-                sources.push((format!("accesses a WHERE a.cited = {cited}"), None));
+                sources.push((format!("accesses a WHERE a.cited = {cited}"), Vec::new()));
             }
         }
         Among::Person { processing, reference } => {
@@ -309,19 +309,24 @@ fn queries(writing: &Writing<'_>, part: &Part, before: u64) -> Vec<(String, Opti
                 "accesses a INDEXED BY accesses_forgotten \
                  WHERE a.processing = {processing} AND a.forgotten = 1"
             );
-            sources.push((forgotten, None));
+            sources.push((forgotten, Vec::new()));
             if let Some(SubjectRef(reference)) = SubjectRef::parse(reference) {
                 let key = subject_key(&reference);
-                let waiting: Vec<String> =
-                    writing.subjects.waiting(key).iter().map(i64::to_string).collect();
-                for keys in
-                    [format!("SELECT id FROM subject_keys WHERE key = {key}"), waiting.join(",")]
-                {
+                let waiting = serde_json::to_string(&writing.subjects.waiting(key));
+                let waiting = waiting.expect("numbers are JSON");
+                let reference = Value::from(reference.to_vec());
+                for (ids, values) in [
+                    (
+                        format!("SELECT id FROM subject_keys WHERE key = {key}"),
+                        vec![reference.clone()],
+                    ),
+                    ("SELECT value FROM json_each(?2)".to_owned(), vec![reference, waiting.into()]),
+                ] {
                     let named = format!(
                         "subjects s CROSS JOIN accesses a ON a.position = s.id / {IDS} \
-                         WHERE s.id IN ({keys}) AND s.reference = ?1 AND s.member = 0"
+                         WHERE s.id IN ({ids}) AND s.reference = ?1 AND s.member = 0"
                     );
-                    sources.push((named, Some(reference.to_vec().into())));
+                    sources.push((named, values));
                 }
             }
             conditions.push(format!("a.processing = {processing}"));
@@ -336,7 +341,7 @@ fn queries(writing: &Writing<'_>, part: &Part, before: u64) -> Vec<(String, Opti
         let source = format!(
             "postings p CROSS JOIN accesses a ON a.position = p.position WHERE p.word = {word}"
         );
-        (source, None)
+        (source, Vec::new())
     };
     if let Some(site) = &part.site {
         let by_id = id(Facet::Site, &site.id);
@@ -345,7 +350,7 @@ fn queries(writing: &Writing<'_>, part: &Part, before: u64) -> Vec<(String, Opti
         conditions.push(format!("(a.site = {by_id} OR a.siret = {by_siret})"));
     }
     if part.group {
-        sources = vec![(of_groups.to_owned(), None)];
+        sources = vec![(of_groups.to_owned(), Vec::new())];
     }
     if let Some(code) = part.standing {
         let code = id(Facet::Finding, code);
@@ -357,7 +362,7 @@ fn queries(writing: &Writing<'_>, part: &Part, before: u64) -> Vec<(String, Opti
     }
     let conditions = conditions.join(" AND ");
     let query =
-        |(source, value)| (format!("SELECT a.position FROM {source} AND {conditions}"), value);
+        |(source, values)| (format!("SELECT a.position FROM {source} AND {conditions}"), values);
     sources.into_iter().map(query).collect()
 }
 

@@ -16,7 +16,8 @@ use crate::late_index::{self, Key, LateIndex, Plan};
 use crate::rows::{self, blob, integer};
 
 /// Keys that wait in memory, some 2 MB. The more of them, the more of a step of the sweep
-/// share a page, and the more rows are read back at start-up: some four times as many at most.
+/// share a page, and the more rows are read back at start-up: some four times as many, and
+/// those of the last batch if it was about large cohorts.
 pub(super) const WAITING: usize = 65_536;
 /// Rows of one access have ids next to each other: as many as this, which no filing holds.
 pub(super) const IDS: i64 = 1 << 20;
@@ -141,6 +142,11 @@ impl<'k> Added<'k> {
         let id = first_id(position) + ordinal;
         self.added.insert((subject_key(&reference), id));
         self.rows.push(Subject { id, member, reference, digest });
+    }
+
+    /// Whether more rows wait than are to be held: an access may be about a whole cohort.
+    pub fn are_many(&self) -> bool {
+        self.rows.len() >= WAITING
     }
 
     /// Inserts the rows that wait.

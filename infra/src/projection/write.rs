@@ -105,6 +105,9 @@ pub(super) fn write_batch(
         write_entry(&mut writing, entry)?;
         again::under_current_rules(&mut writing, entry, source)?;
         again::follow(&mut writing, entry, read_from, source)?;
+        if writing.subjects.are_many() {
+            writing.subjects.flush(&transaction)?;
+        }
     }
     writing.flush()?;
     let Writing { counts, subjects, .. } = writing;
