@@ -2,10 +2,11 @@
 //!
 //! Every filing, every disclosure and every person an access is about brings a random 8-byte
 //! key. Put into a B-tree at once, each touches a page of its own, so that a batch of 1,024
-//! rewrites 16 MB once the ledger is large. Here the newest keys wait in memory, in key order, and a cursor sweeps round
-//! the key space: each step writes a run of neighbouring keys, which share pages. Nothing
-//! is lost with the memory: the keys that may be missing are those of rows after
-//! `complete_below`, and they are computed from these rows again at start-up.
+//! rewrites 16 MB once the ledger is large. Here the newest keys wait in memory, in key
+//! order, and a cursor sweeps round the key space: each step writes a run of neighbouring
+//! keys, which share pages. Nothing is lost with the memory: the keys that may be missing are
+//! those of rows after `complete_below`, and they are computed from these rows again at
+//! start-up.
 //!
 //! Pure bookkeeping: the SQL is that of `store/sqlite.rs` and `projection/subjects.rs`.
 

@@ -13,7 +13,8 @@ use greffe_domain::seal::Position;
 
 use crate::entry::Entry;
 
-/// Entries kept at most, by the bytes of their leaves; what those are read into takes some times as much.
+/// Entries kept at most, by the bytes of their leaves; what those are read into takes some
+/// times as much.
 const MAX_BYTES: usize = 48 * 1024 * 1024;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

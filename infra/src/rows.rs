@@ -48,6 +48,19 @@ pub(crate) fn insert<'a, T>(
     Ok(())
 }
 
+/// The same of rows that are two numbers.
+pub(crate) fn insert_pairs(
+    connection: &Connection,
+    verb: &str,
+    table: &str,
+    columns: &str,
+    pairs: &[(i64, i64)],
+) -> rusqlite::Result<()> {
+    insert(connection, verb, table, columns, pairs, |&(first, second), values| {
+        values.extend([integer(first), integer(second)]);
+    })
+}
+
 /// A value bound without a copy.
 pub(crate) struct Bound<'a>(pub ValueRef<'a>);
 

@@ -21,7 +21,7 @@ use super::Projections;
 use super::counts;
 use super::read::fold;
 use super::row::{day, day_number, int, read_verdict, unlisted};
-use super::subjects::{self, IDS, Keys, first_id, subject_key};
+use super::subjects::{self, IDS, Keys, first_id, size, subject_key};
 use super::words::Facet;
 use crate::store::Fault;
 
@@ -923,14 +923,6 @@ fn first_recorded_from(c: &Connection, time: Timestamp) -> rusqlite::Result<u64>
         }
     }
     Ok(low)
-}
-
-fn size(c: &Connection) -> rusqlite::Result<u64> {
-    let size = c
-        .prepare_cached("SELECT size FROM progress")?
-        .query_row([], |row| unsigned(row, 0))
-        .optional()?;
-    Ok(size.unwrap_or(0))
 }
 
 fn newest_of(

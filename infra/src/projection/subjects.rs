@@ -61,8 +61,8 @@ impl Keys {
     }
 }
 
-/// Entries applied.
-fn size(connection: &Connection) -> rusqlite::Result<u64> {
+/// Entries applied, as a snapshot has it.
+pub(super) fn size(connection: &Connection) -> rusqlite::Result<u64> {
     progress(connection, "SELECT size FROM progress")
 }
 
@@ -188,15 +188,8 @@ impl<'k> Added<'k> {
     ) -> rusqlite::Result<(Settled, u64)> {
         self.flush(connection)?;
         let plan = read(self.keys).index.plan(self.added.into_iter().collect(), int(size));
-        rows::insert(
-            connection,
-            // Some may be there since before a restart.
-            rows::OR_IGNORE,
-            "subject_keys",
-            "key, id",
-            &plan.swept,
-            |&(key, id), values| values.extend([integer(key), integer(id)]),
-        )?;
+        // Some may be there since before a restart.
+        rows::insert_pairs(connection, rows::OR_IGNORE, "subject_keys", "key, id", &plan.swept)?;
         let keyed = match plan.complete_below.and_then(|below| u64::try_from(below).ok()) {
             Some(below) => below,
             None => keyed(connection)?,

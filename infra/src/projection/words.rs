@@ -10,7 +10,7 @@ use greffe_domain::verdict::{Evidence, Outcome, Severity};
 use greffe_domain::vocabulary::RuleCode;
 use rusqlite::{Connection, params};
 
-use crate::rows::{self, integer};
+use crate::rows;
 
 /// What a word stands for. Numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,14 +206,8 @@ impl Words {
         }
         // In key order each page is visited once.
         self.postings.sort_unstable();
-        rows::insert(
-            connection,
-            rows::OR_ROLLBACK,
-            "postings",
-            "word, position",
-            &self.postings,
-            |&(word, position), values| values.extend([integer(word), integer(position)]),
-        )?;
+        let columns = "word, position";
+        rows::insert_pairs(connection, rows::OR_ROLLBACK, "postings", columns, &self.postings)?;
         self.postings.clear();
         Ok(())
     }

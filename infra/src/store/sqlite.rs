@@ -933,14 +933,8 @@ fn write(
     })?;
     for (table, plan) in [("filing_keys", filings), ("disclosure_keys", disclosures)] {
         // Some may be there since before a restart.
-        rows::insert(
-            &transaction,
-            rows::OR_IGNORE,
-            table,
-            "hash, position",
-            &plan.swept,
-            |&(hash, position), values| values.extend([integer(hash), integer(position)]),
-        )?;
+        let columns = "hash, position";
+        rows::insert_pairs(&transaction, rows::OR_IGNORE, table, columns, &plan.swept)?;
         if let Some(below) = plan.complete_below {
             transaction
                 .prepare_cached("UPDATE late_indexes SET complete_below = ?1 WHERE name = ?2")?
