@@ -1,18 +1,18 @@
 //! `POST /v1/filings`: one SD-JWT, or many as NDJSON.
 
-use axum::Json;
+use std::io::Write as _;
+
 use axum::body::Body;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use greffe_domain::refusal::{Refusal, RefusalCode as C};
 use greffe_infra::receipt::Receipt;
-use serde::Serialize;
 use serde_json::json;
 
 use super::extract::{media_type, unsupported_media_type};
 use super::problem::Problem;
-use super::{Params, Shared, Text};
+use super::{Params, Shared, Text, raw_json};
 
 pub async fn create(
     State(app): State<Shared>,
@@ -50,17 +50,29 @@ pub async fn create(
     }
 }
 
-/// Receipts are written as they stand: made into a tree of values first, as `json!` would,
-/// each leaf is read and copied once more.
-#[derive(Serialize)]
-struct Recorded<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<usize>,
-    receipts: &'a [Receipt],
+fn created(receipts: &[Receipt]) -> Response {
+    let mut body = raw_json(recorded(None, receipts));
+    *body.status_mut() = StatusCode::CREATED;
+    body
 }
 
-fn created(receipts: &[Receipt]) -> Response {
-    (StatusCode::CREATED, Json(Recorded { line: None, receipts })).into_response()
+/// `{"line":…,"receipts":[…]}`.
+fn recorded(line: Option<usize>, receipts: &[Receipt]) -> Vec<u8> {
+    let room = receipts.iter().map(Receipt::written_bytes).sum::<usize>();
+    let mut out = Vec::with_capacity(room + 64);
+    out.push(b'{');
+    if let Some(line) = line {
+        write!(out, "\"line\":{line},").expect("writing to memory does not fail");
+    }
+    out.extend_from_slice(b"\"receipts\":[");
+    for (index, receipt) in receipts.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        receipt.write_canonical(&mut out);
+    }
+    out.extend_from_slice(b"]}");
+    out
 }
 
 /// Lines that hold something, numbered from 1.
@@ -91,18 +103,14 @@ async fn line_by_line(app: &Shared, text: &str, lang: crate::words::Lang) -> Res
             Ok(filing) => app.ledger.submit(&filing).await.map_err(Problem::from),
             Err(problem) => Err(problem),
         };
-        let written = match answer {
-            Ok(receipts) => serde_json::to_writer(
-                &mut out,
-                &Recorded { line: Some(number), receipts: &receipts },
-            ),
+        match answer {
+            Ok(receipts) => out.extend_from_slice(&recorded(Some(number), &receipts)),
             Err(problem) => {
                 app.counters.problem(problem.code);
                 let line = json!({"line": number, "problem": problem.document(lang)});
-                serde_json::to_writer(&mut out, &line)
+                serde_json::to_writer(&mut out, &line).expect("writing to memory does not fail");
             }
-        };
-        written.expect("writing to memory does not fail");
+        }
         out.push(b'\n');
     }
     ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from(out)).into_response()
