@@ -18,8 +18,8 @@ use greffe_domain::register::Register;
 use greffe_domain::rules::{CURRENT, Case, judge};
 use greffe_domain::sdjwt::{self, Disclosure};
 use greffe_domain::seal::{FilingRef, Position, SealedEntry, StreamRef};
-use greffe_infra::projection::{AccessFilter, PROJECTIONS_FILE, Projections, Rows};
-use greffe_infra::store::{DisclosureRow, EntryRow};
+use greffe_infra::projection::{AccessFilter, PROJECTIONS_FILE, Projections};
+use greffe_infra::store::{Disclosed, DisclosureRow, EntryRow};
 use serde_json::{Value, json};
 
 const ORIGIN: &str = "bench.greffe.example/rejudge";
@@ -90,7 +90,7 @@ impl Made {
 
     /// Has the projections apply what they have not. Seconds.
     fn apply(&self, projections: &Projections) -> f64 {
-        let earlier = |positions: &[Position]| -> Result<Rows, _> {
+        let earlier = |positions: &[Position]| -> Result<Disclosed, _> {
             let index = |p: &Position| usize::try_from(p.0).expect("a position");
             let rows = positions.iter().map(|p| self.rows[index(p)].clone()).collect();
             let kept = positions.iter().filter_map(|p| self.disclosures[index(p)].clone());

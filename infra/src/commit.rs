@@ -173,7 +173,8 @@ impl Committer {
             .zip(&leaves)
             .map(|(signature, leaf)| Sealed { signature: *signature, leaf: LeafText::of(leaf) })
             .collect();
-        let bytes = leaves.iter().map(Vec::len).sum();
+        let bytes = leaves.iter().map(Vec::len).sum::<usize>()
+            + disclosures.iter().map(|d| d.encoded.len()).sum::<usize>();
         let recorded = match entries.last() {
             None => Ok(()),
             Some(last) => {
@@ -267,7 +268,7 @@ impl Committer {
         }
     }
 
-    /// Makes a durable batch visible. `bytes`: of its leaves.
+    /// Makes a durable batch visible. `bytes`: of its leaves and disclosures.
     fn publish(
         &self,
         entries: &Arc<Vec<Entry>>,

@@ -25,8 +25,8 @@ use greffe_domain::kind::StreamType;
 use greffe_domain::seal::{Position, TreeSize};
 
 use crate::store::{
-    AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow, Head,
-    Lead, RecordedFiling, Store,
+    AppendError, Batch, Damage, Disclosed, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey,
+    FilingRow, Head, Lead, RecordedFiling, Store,
 };
 
 /// Its usual name, in the data directory.
@@ -341,6 +341,10 @@ impl Store for Marked {
         self.inner.entry(position).await
     }
 
+    async fn entries_at(&self, positions: &[Position]) -> Result<Vec<EntryRow>, Fault> {
+        self.inner.entries_at(positions).await
+    }
+
     async fn stream(&self, stream: StreamType, id: &str) -> Result<Vec<EntryRow>, Fault> {
         self.inner.stream(stream, id).await
     }
@@ -376,8 +380,20 @@ impl Store for Marked {
         self.inner.disclosures_at(positions).await
     }
 
+    async fn disclosed(&self, from: Position, limit: usize) -> Result<Disclosed, Fault> {
+        self.inner.disclosed(from, limit).await
+    }
+
+    async fn disclosed_at(&self, positions: &[Position]) -> Result<Disclosed, Fault> {
+        self.inner.disclosed_at(positions).await
+    }
+
     async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault> {
         self.inner.disclosure_positions(digests).await
+    }
+
+    async fn own_damage(&self) -> Result<Option<Damage>, Fault> {
+        self.inner.own_damage().await
     }
 }
 

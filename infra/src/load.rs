@@ -14,6 +14,8 @@ use crate::store::{EntryRow, Fault, FaultKind, Head, Store};
 
 /// Entries read at once.
 const PAGE_ENTRIES: usize = 4_096;
+/// Accesses about groups read at once: each may disclose something about a thousand members.
+const PAGE_GROUPS: usize = 256;
 
 /// State folded from a store.
 pub struct Loaded {
@@ -159,7 +161,7 @@ impl<'a> GroupDisclosures<'a> {
 
     async fn read_page(&mut self) -> Result<(), Fault> {
         let Some(from) = self.from else { return Ok(()) };
-        let rows = self.store.group_disclosures(from, PAGE_ENTRIES).await?;
+        let rows = self.store.group_disclosures(from, PAGE_GROUPS).await?;
         self.from = rows.last().map(|last| last.position.tree_size().next());
         let positions: Vec<Position> = rows.iter().map(|row| row.position).collect();
         let kept = self.store.disclosures_at(&positions).await?;

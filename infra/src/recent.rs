@@ -13,8 +13,8 @@ use greffe_domain::seal::Position;
 
 use crate::entry::Entry;
 
-/// Entries kept at most, by the bytes of their leaves; what those are read into takes some
-/// times as much.
+/// Entries kept at most, by the bytes of their leaves and disclosures; what those are read
+/// into takes some times as much.
 const MAX_BYTES: usize = 48 * 1024 * 1024;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -33,7 +33,7 @@ impl Readers {
         recent
     }
 
-    /// Hands over a batch that is durable. `bytes`: of its leaves.
+    /// Hands over a batch that is durable. `bytes`: of its leaves and disclosures.
     pub fn push(&self, entries: &[Entry], bytes: usize) {
         let mut kept = None;
         lock(&self.0).retain(|reader| {

@@ -38,7 +38,7 @@ pub(crate) async fn keep(ledger: Weak<Inner>, mut following: Option<Loaded>) {
             until_lead = RENEW;
             continue;
         };
-        // A store that does not answer is asked again; the lag says so meanwhile.
+        // A store that does not answer is asked again; `/readyz` says so meanwhile.
         let Ok(()) = inner.follow(loaded).await else { continue };
         until_lead = until_lead.saturating_sub(pause);
         if inner.purpose != Purpose::Follow && until_lead.is_zero() {

@@ -6,7 +6,7 @@
 //! scope of an entry is, and what a judgement changes, is the domain's (`rules::touch`,
 //! `rules::again`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use greffe_domain::date::{LegalDate, Timestamp};
 use greffe_domain::encoding::Hash32;
@@ -26,16 +26,13 @@ use rusqlite::{Connection, params, params_from_iter};
 use super::counts::{self, Counted};
 use super::read::{ReadEntry, digest, read_event};
 use super::row::{WriteError, day_number, int, listed, read_verdict, unlisted};
-use super::subjects::{self, IDS, subject_key};
+use super::subjects::{IDS, subject_key};
 use super::words::{Facet, Words};
 use super::write::{FINDINGS, Writing};
-use crate::store::{DisclosureRow, EntryRow, Fault, FaultKind};
+use crate::store::{Disclosed, DisclosureRow, Fault, FaultKind};
 
 /// Accesses judged while the register is held: its writer waits meanwhile.
 const CHUNK: usize = 256;
-
-/// Rows of entries, and those of their disclosures that are kept.
-pub type Rows = (Vec<EntryRow>, Vec<DisclosureRow>);
 
 /// Hands over the register to a reader.
 type WithRegister<'a> = dyn Fn(&mut dyn FnMut(&Register)) + Sync + 'a;
@@ -45,7 +42,7 @@ pub(super) struct Source<'a> {
     /// Hands over the register, folded at least as far as the batch.
     pub register: &'a WithRegister<'a>,
     /// The entries at these positions.
-    pub entries: &'a dyn Fn(&[Position]) -> Result<Rows, Fault>,
+    pub entries: &'a dyn Fn(&[Position]) -> Result<Disclosed, Fault>,
 }
 
 /// An access read again.
@@ -67,7 +64,7 @@ impl Earlier {
     }
 }
 
-fn read_earlier((rows, disclosures): Rows) -> Result<Vec<Earlier>, Fault> {
+fn read_earlier((rows, disclosures): Disclosed) -> Result<Vec<Earlier>, Fault> {
     let mut of: HashMap<Position, Vec<&DisclosureRow>> = HashMap::new();
     for disclosure in &disclosures {
         of.entry(disclosure.position).or_default().push(disclosure);
@@ -219,13 +216,13 @@ pub(super) fn under_current_rules(
 
 /// Positions of the accesses before `before` that are in scope, ascending.
 pub(super) fn select(
-    writing: &Writing<'_>,
+    writing: &mut Writing<'_>,
     scope: &Scope,
     before: u64,
 ) -> Result<Vec<u64>, WriteError> {
     let connection = writing.connection;
     let digests: Vec<Hash32> = scope.digests.iter().filter_map(|d| digest(d)).collect();
-    let mut found = BTreeSet::from_iter(subjects::accesses_of(connection, &digests, before)?);
+    let mut found = writing.subjects.accesses_of(connection, &digests, before)?;
     let mut forget =
         connection.prepare_cached("UPDATE accesses SET forgotten = 1 WHERE position = ?1")?;
     for position in &found {

@@ -20,6 +20,7 @@ mod words;
 mod write;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -30,10 +31,10 @@ use greffe_domain::seal::{Position, TreeSize};
 use rusqlite::Connection;
 use tokio::sync::{Notify, watch};
 
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Standing};
 use crate::recent::Recent;
-use crate::store::sqlite::fault;
-use crate::store::{DisclosureRow, EntryRow, Fault, FaultKind, Store};
+use crate::store::sqlite::{fault, fold_log};
+use crate::store::{Disclosed, DisclosureRow, EntryRow, Fault, FaultKind, Store};
 use again::Source;
 use read::{ReadEntry, read_entries, take_entries};
 use row::WriteError;
@@ -41,7 +42,6 @@ use subjects::{Keys, WAITING};
 use words::Words;
 use write::{Progress, read_progress, write_batch};
 
-pub use again::Rows;
 pub use query::{
     AccessCount, AccessFilter, AccessRow, AuditFilter, AuditRow, Changed, FindingCount,
     FindingFilter, FindingRow, MAX_COUNTED, MAX_PAGE, Moment, Now, Order, Own, Page, PartyCount,
@@ -57,6 +57,11 @@ const SCHEMA: i64 = 5;
 
 /// Entries of one transaction.
 const BATCH_ENTRIES: usize = 8_192;
+/// Bytes of leaves and disclosures from which on no more are read for one transaction: an
+/// access about a cohort has a hundred times those of another.
+const BATCH_BYTES: usize = 24 * 1024 * 1024;
+/// Entries read from the store at once.
+const READ_ENTRIES: usize = 256;
 /// Idle reading connections kept open.
 const READERS: usize = 4;
 const BUSY: Duration = Duration::from_secs(5);
@@ -72,6 +77,20 @@ struct Writer {
     connection: Connection,
     words: Words,
     progress: Option<Progress>,
+    /// What was erased may still be in the log.
+    fold_owed: bool,
+}
+
+impl Writer {
+    /// Empties the log of what was erased. A reader may hold it: nobody waits for it, this is
+    /// tried again.
+    fn fold_if_owed(&mut self) {
+        if self.fold_owed {
+            let _ = self.connection.busy_timeout(Duration::ZERO);
+            self.fold_owed = !fold_log(&self.connection);
+            let _ = self.connection.busy_timeout(BUSY);
+        }
+    }
 }
 
 pub struct Projections {
@@ -85,6 +104,8 @@ pub struct Projections {
     idle: Mutex<Vec<Connection>>,
     /// Held for writing while the file is replaced.
     file: RwLock<()>,
+    /// Something in the file could not be read: the next pass drops it.
+    damaged: AtomicBool,
     /// One pass over the ledger at a time.
     pass: tokio::sync::Mutex<()>,
     applied: watch::Sender<u64>,
@@ -122,6 +143,7 @@ impl Projections {
             waiting,
             idle: Mutex::default(),
             file: RwLock::new(()),
+            damaged: AtomicBool::new(false),
             pass: tokio::sync::Mutex::default(),
             applied: watch::Sender::new(size),
             awaited: Notify::new(),
@@ -143,9 +165,9 @@ impl Projections {
         let mut stop = std::pin::pin!(stop);
         loop {
             head.borrow_and_update();
-            let failed = self.follow(&ledger, &recent).await.is_err();
+            let again = self.follow(&ledger, &recent).await.is_err() || self.owes_a_fold();
             let again = async {
-                if failed {
+                if again {
                     tokio::time::sleep(RETRY).await;
                     return true;
                 }
@@ -212,6 +234,7 @@ impl Projections {
         batch: usize,
     ) -> Result<TreeSize, Fault> {
         self.recover()?;
+        self.fold_if_owed().await;
         self.check_same_ledger(ledger).await?;
         let start = self.size().0;
         let target = ledger.size().0;
@@ -235,7 +258,26 @@ impl Projections {
             written?;
             (entries, origin) = read?;
         }
-        Ok(self.size())
+        let size = self.size();
+        if size.0 < target {
+            let on = format!("the entry at position {}", size.0);
+            return Err(Fault::new(FaultKind::Unavailable, "read entries", on)
+                .because("the store does not have it yet, though the ledger does"));
+        }
+        Ok(size)
+    }
+
+    fn owes_a_fold(&self) -> bool {
+        lock(&self.writer).as_ref().is_some_and(|writer| writer.fold_owed)
+    }
+
+    async fn fold_if_owed(self: &Arc<Self>) {
+        if self.owes_a_fold() {
+            let this = Arc::clone(self);
+            let fold = move || lock(&this.writer).as_mut().map(Writer::fold_if_owed);
+            // Whatever becomes of it, it is owed until it is done.
+            let _ = tokio::task::spawn_blocking(fold).await;
+        }
     }
 
     /// Writes a batch on a blocking thread.
@@ -251,7 +293,7 @@ impl Projections {
             let store = ledger.store();
             let source = Source {
                 register: &|ask: &mut dyn FnMut(&Register)| ledger.with_register(|r| ask(r)),
-                entries: &|positions: &[Position]| runtime.block_on(rows_at(&**store, positions)),
+                entries: &|positions: &[Position]| runtime.block_on(store.disclosed_at(positions)),
             };
             this.write_now(ledger.origin(), &entries, read_from, &source)
         };
@@ -286,17 +328,15 @@ impl Projections {
         let written =
             write_batch(connection, words, &self.keys, origin, entries, read_from, source);
         let settled = written.map_err(|e| match e {
-            WriteError::Sql(e) => fault(e, "write the projections", &self.path),
+            WriteError::Sql(e) => self.fault(e, "write the projections"),
             WriteError::Source(fault) => fault,
         })?;
         let size = last.position + 1;
-        if let Some(settled) = settled {
-            self.keys.write().unwrap_or_else(PoisonError::into_inner).settle(settled, size);
-        }
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).settle(settled, size);
         if read_from > 0 && entries.iter().any(|e| !e.erased.is_empty()) {
-            // The log must not keep what was erased. A reader may hold it a little longer.
-            let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            writer.fold_owed = true;
         }
+        writer.fold_if_owed();
         let rules = CURRENT.version.to_owned();
         writer.progress =
             Some(Progress { origin: origin.to_owned(), size, link: last.link, rules });
@@ -316,7 +356,7 @@ impl Projections {
         rows: Vec<EntryRow>,
         disclosures: &[DisclosureRow],
         register: &Register,
-        earlier: &dyn Fn(&[Position]) -> Result<Rows, Fault>,
+        earlier: &dyn Fn(&[Position]) -> Result<Disclosed, Fault>,
     ) -> Result<(), Fault> {
         let entries = read_entries(rows, disclosures, |ask| ask(register))?;
         let read_from = entries.first().map_or(0, |e| e.position);
@@ -325,8 +365,20 @@ impl Projections {
         self.write_now(origin, &entries, read_from, &source)
     }
 
-    /// Opens the writer again after a failure.
+    /// A fault of the file, remembered if the file is damaged.
+    fn fault(&self, error: rusqlite::Error, attempted: &str) -> Fault {
+        let fault = fault(error, attempted, &self.path);
+        if fault.kind() == FaultKind::Corrupt {
+            self.damaged.store(true, Ordering::SeqCst);
+        }
+        fault
+    }
+
+    /// Opens the writer again after a failure; a damaged file is dropped.
     fn recover(&self) -> Result<(), Fault> {
+        if self.damaged.swap(false, Ordering::SeqCst) {
+            return self.reset();
+        }
         let mut held = lock(&self.writer);
         if held.is_none() {
             self.install(&mut held)?;
@@ -335,14 +387,26 @@ impl Projections {
     }
 
     /// Drops the rows of another ledger, or of one that has since lost entries.
+    ///
+    /// Errors: `Unavailable` when a follower's database ends before them: it may be a replica
+    /// that is late.
     async fn check_same_ledger(&self, ledger: &Ledger) -> Result<(), Fault> {
         let progress = lock(&self.writer).as_ref().and_then(|w| w.progress.clone());
         let Some(progress) = progress.filter(|p| p.size > 0) else { return Ok(()) };
-        let same = progress.origin == ledger.origin()
-            && progress.size <= ledger.size().0
-            && link_at(&**ledger.store(), Position(progress.size - 1)).await?
-                == Some(progress.link);
-        if same { Ok(()) } else { self.reset() }
+        if progress.origin != ledger.origin() {
+            return self.reset();
+        }
+        let last = Position(progress.size - 1);
+        match link_at(&**ledger.store(), last).await? {
+            Some(link) if link == progress.link && progress.size <= ledger.size().0 => Ok(()),
+            Some(link) if link != progress.link => self.reset(),
+            _ if ledger.store().is_shared() && ledger.standing() == Standing::Follows => {
+                let on = format!("the entry at position {last}");
+                Err(Fault::new(FaultKind::Unavailable, "find where the projections end", on)
+                    .because("what is read here is behind them; rebuild them if it lost entries"))
+            }
+            _ => self.reset(),
+        }
     }
 
     fn reset(&self) -> Result<(), Fault> {
@@ -385,7 +449,7 @@ impl Projections {
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Fault> {
         let _file = self.file.read().unwrap_or_else(PoisonError::into_inner);
-        let failed = |e| fault(e, attempted, &self.path);
+        let failed = |e| self.fault(e, attempted);
         let idle = lock(&self.idle).pop();
         let mut connection = match idle {
             Some(connection) => connection,
@@ -423,10 +487,7 @@ async fn read_batch(
             Ok((take_entries(&run, |ask| reader.with_register(ask)), Origin::Memory))
         }),
         None => {
-            let store = ledger.store();
-            let rows = store.entries(from, limit).await?;
-            let until = Position(from.0 + rows.len() as u64);
-            let disclosures = store.disclosures(from, until).await?;
+            let (rows, disclosures) = read_rows(&**ledger.store(), from, limit).await?;
             tokio::task::spawn_blocking(move || {
                 let entries = read_entries(rows, &disclosures, |ask| reader.with_register(ask))?;
                 Ok((entries, Origin::Store))
@@ -438,9 +499,24 @@ async fn read_batch(
     })
 }
 
-/// Entries at these positions with their disclosures.
-async fn rows_at(store: &dyn Store, positions: &[Position]) -> Result<Rows, Fault> {
-    Ok((store.entries_at(positions).await?, store.disclosures_at(positions).await?))
+/// Entries with their disclosures: at most `limit`, and not many more bytes than a batch is
+/// to have.
+async fn read_rows(store: &dyn Store, from: Position, limit: usize) -> Result<Disclosed, Fault> {
+    let (mut rows, mut disclosures) = (Vec::new(), Vec::new());
+    let mut bytes = 0;
+    while rows.len() < limit && bytes < BATCH_BYTES {
+        let next = Position(from.0 + rows.len() as u64);
+        let few = READ_ENTRIES.min(limit - rows.len());
+        let (more, theirs) = store.disclosed(next, few).await?;
+        if more.is_empty() {
+            break;
+        }
+        bytes += more.iter().map(|row| row.sealed.leaf.len()).sum::<usize>();
+        bytes += theirs.iter().map(|row| row.encoded.len()).sum::<usize>();
+        rows.extend(more);
+        disclosures.extend(theirs);
+    }
+    Ok((rows, disclosures))
 }
 
 async fn link_at(store: &dyn Store, position: Position) -> Result<Option<Hash32>, Fault> {
@@ -468,7 +544,9 @@ fn open_writer(path: &Path, waiting: usize) -> Result<(Writer, Keys), Fault> {
     }
     let words = Words::load(&connection).map_err(failed)?;
     let keys = Keys::load(&connection, waiting).map_err(failed)?;
-    Ok((Writer { connection, words, progress }, keys))
+    let mut writer = Writer { connection, words, progress, fold_owed: true };
+    writer.fold_if_owed();
+    Ok((writer, keys))
 }
 
 fn schema_of(connection: &Connection) -> rusqlite::Result<i64> {

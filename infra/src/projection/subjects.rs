@@ -107,6 +107,15 @@ pub(super) struct Added<'k> {
     keys: &'k RwLock<Keys>,
     rows: Vec<Subject>,
     added: BTreeSet<Key>,
+    erased: Erased,
+}
+
+/// The accesses that name somebody as an individual in a disclosure that the batch erases.
+struct Erased {
+    digests: BTreeSet<Hash32>,
+    /// Digest and position: those of the batch, and once they were looked for, those before.
+    accesses: BTreeSet<([u8; 32], i64)>,
+    looked_for: bool,
 }
 
 struct Subject {
@@ -123,8 +132,10 @@ pub(super) struct Settled {
 }
 
 impl<'k> Added<'k> {
-    pub fn new(keys: &'k RwLock<Keys>) -> Self {
-        Self { keys, rows: Vec::new(), added: BTreeSet::new() }
+    /// `erased`: the digests whose values the batch erases.
+    pub fn new(keys: &'k RwLock<Keys>, erased: BTreeSet<Hash32>) -> Self {
+        let erased = Erased { digests: erased, accesses: BTreeSet::new(), looked_for: false };
+        Self { keys, rows: Vec::new(), added: BTreeSet::new(), erased }
     }
 
     /// Adds a subject of an access. `ordinal`: among all of them, those erased included.
@@ -140,6 +151,9 @@ impl<'k> Added<'k> {
     ) {
         assert!(ordinal < IDS, "an access about more persons than a filing has bytes");
         let id = first_id(position) + ordinal;
+        if !member && self.erased.digests.contains(&Hash32(digest)) {
+            self.erased.accesses.insert((digest, int(position)));
+        }
         self.added.insert((subject_key(&reference), id));
         self.rows.push(Subject { id, member, reference, digest });
     }
@@ -168,6 +182,39 @@ impl<'k> Added<'k> {
         )?;
         self.rows.clear();
         Ok(())
+    }
+
+    /// Positions of the accesses before `before` that name somebody as an individual in a
+    /// disclosure of these digests, which the batch erases; ascending.
+    ///
+    /// Digests have no index, which would cost each access more than all of its lists: rows
+    /// are looked through once a batch.
+    pub fn accesses_of(
+        &mut self,
+        connection: &Connection,
+        digests: &[Hash32],
+        before: u64,
+    ) -> rusqlite::Result<BTreeSet<i64>> {
+        let erased = &mut self.erased;
+        debug_assert!(digests.iter().all(|digest| erased.digests.contains(digest)));
+        if !digests.is_empty() && !erased.looked_for {
+            let sql = format!(
+                "SELECT digest, id / {IDS} FROM subjects WHERE member = 0 \
+                 AND digest IN (SELECT unhex(value) FROM json_each(?1))"
+            );
+            let all: Vec<Hash32> = erased.digests.iter().copied().collect();
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut rows = statement.query([as_json(&all)])?;
+            while let Some(row) = rows.next()? {
+                erased.accesses.insert((row.get(0)?, row.get(1)?));
+            }
+            erased.looked_for = true;
+        }
+        let of = |Hash32(digest): &Hash32| {
+            let until = (*digest, int(before));
+            erased.accesses.range((*digest, i64::MIN)..until).map(|&(_, position)| position)
+        };
+        Ok(digests.iter().flat_map(of).collect())
     }
 
     /// Ids of rows of this key that the table may not lead to, those of the batch among them.
@@ -227,25 +274,6 @@ fn erase(
         delete.execute([key, id])?;
     }
     Ok(gone)
-}
-
-/// Positions of the accesses before `before` that name somebody as an individual in a
-/// disclosure of these digests, ascending.
-pub(super) fn accesses_of(
-    connection: &Connection,
-    digests: &[Hash32],
-    before: u64,
-) -> rusqlite::Result<Vec<i64>> {
-    if digests.is_empty() {
-        return Ok(Vec::new());
-    }
-    connection
-        .prepare_cached(&format!(
-            "SELECT DISTINCT id / {IDS} FROM subjects WHERE id < ?1 AND member = 0 \
-             AND digest IN (SELECT unhex(value) FROM json_each(?2)) ORDER BY id"
-        ))?
-        .query_map(params![first_id(before), as_json(digests)], |row| row.get(0))?
-        .collect()
 }
 
 /// A list for `json_each` and `unhex`.

@@ -23,7 +23,8 @@ use super::write::Writing;
 use super::*;
 use crate::clock::Clock;
 use crate::ledger::open_ledger;
-use crate::store::{MemoryStore, Store};
+use crate::store::faulty::FaultyStore;
+use crate::store::{MemoryStore, Store, contract};
 
 const ORIGIN: &str = "test.greffe.example/projections";
 const START: i64 = 1_100_000_000;
@@ -42,7 +43,10 @@ struct Court {
 
 impl Court {
     async fn open() -> Self {
-        let store = MemoryStore::new(ORIGIN);
+        Self::on(Arc::new(MemoryStore::new(ORIGIN))).await
+    }
+
+    async fn on(store: Arc<dyn Store>) -> Self {
         let (key, registrar) = (simulated_party_key("ledger"), simulated_party_key("greffe"));
         let opened = LedgerOpened {
             origin: ORIGIN.to_owned(),
@@ -52,10 +56,9 @@ impl Court {
             clock: ClockKind::Simulated,
             opened_at: Timestamp::from_unix_seconds(START),
         };
-        open_ledger(&store, &key, opened).await.expect("an empty store");
-        let ledger = Ledger::start(Arc::new(store), Clock::System, key, [7; 32], None)
-            .await
-            .expect("a ledger");
+        open_ledger(&*store, &key, opened).await.expect("an empty store");
+        let ledger =
+            Ledger::start(store, Clock::System, key, [7; 32], None).await.expect("a ledger");
         let mut court =
             Self { ledger, filed: 0, accesses: Vec::new(), decisions: 0, said: Vec::new() };
         for (party, role) in [
@@ -1395,6 +1398,106 @@ async fn an_erased_subject_leaves_no_byte_of_its_reference() {
 }
 
 #[tokio::test]
+async fn what_is_erased_while_somebody_reads_leaves_the_log_once_they_have_read() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join(PROJECTIONS_FILE);
+    let mut court = court_with(3).await;
+    let p = open(directory.path());
+    p.catch_up(&court.ledger).await.expect("a pass");
+    let reader = open_reader(&path).expect("a connection");
+    let hold = || {
+        reader.execute_batch("BEGIN").expect("a transaction");
+        reader.query_row("SELECT size FROM progress", [], |_| Ok(())).expect("a snapshot");
+    };
+    let log = || std::fs::metadata(path.with_extension("db-wal")).map_or(0, |file| file.len());
+    hold();
+    court.play(&Step::Erase { access: 0 }).await;
+    p.catch_up(&court.ledger).await.expect("a pass");
+    assert!(p.owes_a_fold() && log() > 0, "a reader holds the log");
+    reader.execute_batch("COMMIT").expect("read");
+    p.catch_up(&court.ledger).await.expect("nothing new");
+    assert!(!p.owes_a_fold());
+    assert_eq!(log(), 0);
+
+    // Stopped before it came to that.
+    hold();
+    court.play(&Step::Erase { access: 2 }).await;
+    p.catch_up(&court.ledger).await.expect("a pass");
+    assert!(p.owes_a_fold());
+    let copy = tempfile::tempdir().expect("a directory");
+    for suffix in ["db", "db-wal"] {
+        let file = path.with_extension(suffix);
+        let name = file.file_name().expect("a name").to_owned();
+        std::fs::copy(file, copy.path().join(name)).expect("copied");
+    }
+    let again = open(copy.path());
+    assert!(!again.owes_a_fold());
+    let log = std::fs::metadata(copy.path().join("projections.db-wal"));
+    assert_eq!(log.map_or(0, |file| file.len()), 0);
+}
+
+#[tokio::test]
+async fn a_file_damaged_while_it_is_open_is_dropped_and_filled_again() {
+    use std::os::unix::fs::FileExt;
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join(PROJECTIONS_FILE);
+    let mut court = court_with(9).await;
+    let p = open(directory.path());
+    p.catch_up(&court.ledger).await.expect("a pass");
+    // All of it is in the file, and none in the log.
+    assert!(fold_log(&rusqlite::Connection::open(&path).expect("a connection")));
+    let file = std::fs::OpenOptions::new().write(true).open(&path).expect("the file");
+    let pages = file.metadata().expect("its size").len() / 4096;
+    for page in 1..pages {
+        file.write_all_at(&[0xff; 4096], page * 4096).expect("written over");
+    }
+    let damaged = p.accesses(AccessFilter::default()).await.expect_err("it cannot be read");
+    assert_eq!(damaged.kind(), FaultKind::Corrupt);
+    more_accesses(&mut court, 1).await;
+    p.catch_up(&court.ledger).await.expect("a pass");
+    let scanned = scan(&court.ledger).await;
+    check_accesses(&p, &scanned).await;
+    check_stats(&p, &scanned).await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_late_ends_a_pass_and_loses_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Arc::new(FaultyStore::new(MemoryStore::new(ORIGIN)));
+    let mut court = Court::on(Arc::clone(&store) as _).await;
+    court.play(&Step::Declare { who: 0, processing: 0, date: 1 }).await;
+    more_accesses(&mut court, 6).await;
+    let p = open(directory.path());
+    let end = Position(court.ledger.size().0 - 2);
+    store.end_at(end);
+    let late = p.catch_up(&court.ledger).await.expect_err("entries are missing");
+    assert_eq!(late.kind(), FaultKind::Unavailable);
+    assert_eq!(p.size(), TreeSize(end.0));
+    store.end_at(Position(u64::MAX));
+    assert_eq!(p.catch_up(&court.ledger).await.expect("a pass"), court.ledger.size());
+    check_accesses(&p, &scan(&court.ledger).await).await;
+}
+
+#[tokio::test]
+async fn what_is_read_for_one_transaction_is_bounded_in_bytes_too() {
+    let store = MemoryStore::new(contract::ORIGIN);
+    let mut sample = contract::Sample::default();
+    let leaf = vec![b' '; 64 * 1024];
+    let most = BATCH_BYTES / leaf.len() + READ_ENTRIES;
+    while sample.head().size.0 < 2 * most as u64 {
+        let mut batch = sample.batch(64, 1);
+        batch.entries.iter_mut().for_each(|row| row.sealed.leaf = leaf.clone());
+        sample.add(&batch);
+        store.append(batch).await.expect("appended");
+    }
+    let (rows, _) = read_rows(&store, Position(0), BATCH_ENTRIES).await.expect("rows");
+    assert!((most - READ_ENTRIES..=most).contains(&rows.len()), "{} of {most}", rows.len());
+    let (few, _) = read_rows(&store, Position(3), 5).await.expect("rows");
+    let positions: Vec<u64> = few.iter().map(|row| row.position.0).collect();
+    assert_eq!(positions, [3, 4, 5, 6, 7]);
+}
+
+#[tokio::test]
 async fn a_snapshot_finds_everybody_whatever_memory_has_become() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut court = court_with(12).await;
@@ -1565,8 +1668,9 @@ fn in_scope(p: &Projections, event: &Event, register: &Register, at: u64) -> Vec
     let scope = touched(event, register.view(at + 1));
     let mut held = lock(&p.writer);
     let writer = held.as_mut().expect("a writer");
-    let writing = Writing::new(&writer.connection, &mut writer.words, &p.keys);
-    again::select(&writing, &scope, at).expect("positions")
+    let erased = scope.digests.iter().filter_map(|d| read::digest(d)).collect();
+    let mut writing = Writing::new(&writer.connection, &mut writer.words, &p.keys, erased);
+    again::select(&mut writing, &scope, at).expect("positions")
 }
 
 #[tokio::test]

@@ -63,12 +63,17 @@ pub(super) struct Writing<'a> {
 }
 
 impl<'a> Writing<'a> {
-    pub fn new(connection: &'a Connection, words: &'a mut Words, keys: &'a RwLock<Keys>) -> Self {
+    pub fn new(
+        connection: &'a Connection,
+        words: &'a mut Words,
+        keys: &'a RwLock<Keys>,
+        erased: BTreeSet<Hash32>,
+    ) -> Self {
         Self {
             connection,
             words,
             counts: Counts::default(),
-            subjects: Added::new(keys),
+            subjects: Added::new(keys, erased),
             entries: Pending::new("entries", ENTRIES),
             accesses: Pending::new("accesses", ACCESSES),
             findings: Pending::new("findings", FINDINGS),
@@ -85,7 +90,7 @@ impl<'a> Writing<'a> {
     }
 }
 
-/// Writes a batch that starts where the rows end.
+/// Writes a batch that starts where the rows end. Panics when it is empty.
 ///
 /// `read_from`: entries from this position on were read after every erasure of the batch
 /// was durable, so they bring nothing that it erases. `u64::MAX`: none of them.
@@ -97,10 +102,13 @@ pub(super) fn write_batch(
     batch: &[ReadEntry],
     read_from: u64,
     source: &Source<'_>,
-) -> Result<Option<Settled>, WriteError> {
-    let (Some(first), Some(last)) = (batch.first(), batch.last()) else { return Ok(None) };
+) -> Result<Settled, WriteError> {
+    let (Some(first), Some(last)) = (batch.first(), batch.last()) else {
+        panic!("a batch has an entry")
+    };
     let transaction = connection.transaction()?;
-    let mut writing = Writing::new(&transaction, words, keys);
+    let erased: BTreeSet<Hash32> = batch.iter().flat_map(|e| e.erased.iter().copied()).collect();
+    let mut writing = Writing::new(&transaction, words, keys, erased.clone());
     for entry in batch {
         write_entry(&mut writing, entry)?;
         again::under_current_rules(&mut writing, entry, source)?;
@@ -112,7 +120,7 @@ pub(super) fn write_batch(
     writing.flush()?;
     let Writing { counts, subjects, .. } = writing;
     counts.write(&transaction)?;
-    let erased: Vec<Hash32> = batch.iter().flat_map(|e| e.erased.iter().copied()).collect();
+    let erased: Vec<Hash32> = erased.into_iter().collect();
     let (settled, keyed) = subjects.finish(&transaction, first.position, &erased, read_from)?;
     transaction
         .prepare_cached("INSERT OR REPLACE INTO progress VALUES (1, ?1, ?2, ?3, ?4, ?5)")?
@@ -124,7 +132,7 @@ pub(super) fn write_batch(
             int(keyed)
         ])?;
     transaction.commit()?;
-    Ok(Some(settled))
+    Ok(settled)
 }
 
 fn write_entry(writing: &mut Writing<'_>, entry: &ReadEntry) -> rusqlite::Result<()> {

@@ -183,6 +183,32 @@ pub async fn compare(store: &impl Store, sample: &Sample) {
     let mut expected = sample.disclosures.clone();
     expected.sort_by_key(|d| (d.position, d.digest));
     assert!(kept == expected, "every disclosure not erased is read back");
+    with_their_disclosures(store, sample).await;
+}
+
+/// Pages, and scattered entries, each with the disclosures that are theirs and no other.
+async fn with_their_disclosures(store: &impl Store, sample: &Sample) {
+    let of = |positions: &[u64]| {
+        let wanted = |p: Position| positions.contains(&p.0);
+        let mut kept: Vec<DisclosureRow> =
+            sample.disclosures.iter().filter(|d| wanted(d.position)).cloned().collect();
+        kept.sort_by_key(|d| (d.position, d.digest));
+        let entries = sample.entries.iter().filter(|e| wanted(e.position)).cloned();
+        (entries.collect::<Vec<_>>(), kept)
+    };
+    let size = sample.entries.len() as u64;
+    for from in [0, size / 3, size / 2 + 1, size.saturating_sub(3), size + 2] {
+        let page: Vec<u64> = (from..size.min(from + 5)).collect();
+        let read = store.disclosed(Position(from), 5).await.expect("entries");
+        assert!(read == of(&page), "entries from {from} on with their disclosures");
+        let until = Position(from + 5);
+        let disclosures = store.disclosures(Position(from), until).await.expect("disclosures");
+        assert!(disclosures == of(&page).1, "disclosures of a range");
+    }
+    let scattered: Vec<u64> = (0..size + 3).step_by(3 + sample.entries.len() / 20).collect();
+    let positions: Vec<Position> = scattered.iter().map(|p| Position(*p)).collect();
+    let read = store.disclosed_at(&positions).await.expect("entries");
+    assert!(read == of(&scattered), "scattered entries with their disclosures");
 }
 
 async fn an_empty_store_has_an_empty_head(store: &impl Store) {

@@ -1,6 +1,7 @@
 //! A store that fails on demand: each write once lost, once landed with the answer lost.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -11,8 +12,8 @@ use greffe_domain::seal::{Position, TreeSize};
 use tokio::sync::watch;
 
 use super::{
-    AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow, Head,
-    Lead, RecordedFiling, Store,
+    AppendError, Batch, Damage, Disclosed, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey,
+    FilingRow, Head, Lead, RecordedFiling, Store,
 };
 
 /// How one write goes.
@@ -35,6 +36,8 @@ pub struct FaultyStore<S> {
     inner: S,
     writes: Mutex<VecDeque<Failure>>,
     heads: Mutex<usize>,
+    /// Where entries read with their disclosures end, as on a replica that is late.
+    late: AtomicU64,
     /// Appends wait while it is false.
     gate: watch::Sender<bool>,
     /// Whether an append has come to the gate since it was closed.
@@ -47,7 +50,13 @@ impl<S: Store> FaultyStore<S> {
     pub fn new(inner: S) -> Self {
         let (gate, came) = (watch::Sender::new(true), watch::Sender::new(false));
         let (writes, heads) = (Mutex::default(), Mutex::default());
-        Self { inner, writes, heads, gate, came, lookups: watch::Sender::new(0) }
+        let (late, lookups) = (AtomicU64::new(u64::MAX), watch::Sender::new(0));
+        Self { inner, writes, heads, late, gate, came, lookups }
+    }
+
+    /// Entries from this position on are not read together with their disclosures.
+    pub fn end_at(&self, Position(late): Position) {
+        self.late.store(late, Ordering::SeqCst);
     }
 
     /// Lets the appends to come wait.
@@ -171,6 +180,10 @@ impl<S: Store> Store for FaultyStore<S> {
         self.inner.entry(position).await
     }
 
+    async fn entries_at(&self, positions: &[Position]) -> Result<Vec<EntryRow>, Fault> {
+        self.inner.entries_at(positions).await
+    }
+
     async fn stream(&self, stream: StreamType, id: &str) -> Result<Vec<EntryRow>, Fault> {
         self.inner.stream(stream, id).await
     }
@@ -207,8 +220,21 @@ impl<S: Store> Store for FaultyStore<S> {
         self.inner.disclosures_at(positions).await
     }
 
+    async fn disclosed(&self, from: Position, limit: usize) -> Result<Disclosed, Fault> {
+        let left = self.late.load(Ordering::SeqCst).saturating_sub(from.0);
+        self.inner.disclosed(from, limit.min(usize::try_from(left).unwrap_or(limit))).await
+    }
+
+    async fn disclosed_at(&self, positions: &[Position]) -> Result<Disclosed, Fault> {
+        self.inner.disclosed_at(positions).await
+    }
+
     async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault> {
         self.inner.disclosure_positions(digests).await
+    }
+
+    async fn own_damage(&self) -> Result<Option<Damage>, Fault> {
+        self.inner.own_damage().await
     }
 }
 

@@ -10,8 +10,8 @@ use greffe_domain::kind::StreamType;
 use greffe_domain::seal::{Position, TreeSize};
 
 use super::{
-    AppendError, Batch, DisclosureRow, EntryRow, Fault, FilingKey, FilingRow, Head, RecordedFiling,
-    Store,
+    AppendError, Batch, Damage, Disclosed, DisclosureRow, EntryRow, Fault, FilingKey, FilingRow,
+    Head, RecordedFiling, Store, disclosed,
 };
 
 #[derive(Debug)]
@@ -130,6 +130,11 @@ impl Store for MemoryStore {
         Ok(self.rows().after(position).next().cloned())
     }
 
+    async fn entries_at(&self, positions: &[Position]) -> Result<Vec<EntryRow>, Fault> {
+        let rows = self.rows();
+        Ok(positions.iter().filter_map(|p| rows.after(*p).next().cloned()).collect())
+    }
+
     async fn stream(&self, stream: StreamType, id: &str) -> Result<Vec<EntryRow>, Fault> {
         let rows = self.rows();
         let indices = rows.streams.get(&(stream, id.to_owned()));
@@ -183,9 +188,21 @@ impl Store for MemoryStore {
         Ok(positions.into_iter().flat_map(at).map(disclosure).collect())
     }
 
+    async fn disclosed(&self, from: Position, limit: usize) -> Result<Disclosed, Fault> {
+        disclosed(self, from, limit).await
+    }
+
+    async fn disclosed_at(&self, positions: &[Position]) -> Result<Disclosed, Fault> {
+        Ok((self.entries_at(positions).await?, self.disclosures_at(positions).await?))
+    }
+
     async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault> {
         let rows = self.rows();
         Ok(digests.iter().map(|d| rows.by_digest.get(d).cloned().unwrap_or_default()).collect())
+    }
+
+    async fn own_damage(&self) -> Result<Option<Damage>, Fault> {
+        Ok(None)
     }
 }
 

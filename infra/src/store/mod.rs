@@ -12,6 +12,7 @@ pub mod eventstore;
 mod fault;
 #[cfg(any(test, feature = "contract"))]
 pub mod faulty;
+mod hosts;
 mod location;
 mod memory;
 pub mod postgres;
@@ -176,6 +177,9 @@ pub enum Lead {
     Elsewhere,
 }
 
+/// Entries, and those of their disclosures that are kept: by position, then digest.
+pub type Disclosed = (Vec<EntryRow>, Vec<DisclosureRow>);
+
 /// A ledger's bytes. Reads see only what was durably appended.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -225,13 +229,7 @@ pub trait Store: Send + Sync {
     async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault>;
 
     /// The entries at these positions, in that order; those that are not there are left out.
-    async fn entries_at(&self, positions: &[Position]) -> Result<Vec<EntryRow>, Fault> {
-        let mut rows = Vec::with_capacity(positions.len());
-        for position in positions {
-            rows.extend(self.entry(*position).await?);
-        }
-        Ok(rows)
-    }
+    async fn entries_at(&self, positions: &[Position]) -> Result<Vec<EntryRow>, Fault>;
 
     /// Every entry of a stream, by version.
     async fn stream(&self, stream: StreamType, id: &str) -> Result<Vec<EntryRow>, Fault>;
@@ -261,14 +259,32 @@ pub trait Store: Send + Sync {
     /// The same, of these positions only, which need not be in order.
     async fn disclosures_at(&self, positions: &[Position]) -> Result<Vec<DisclosureRow>, Fault>;
 
+    /// [`Store::entries`] with their disclosures. What is not there was erased: where several
+    /// servers hold the store, both are read from the same one.
+    async fn disclosed(&self, from: Position, limit: usize) -> Result<Disclosed, Fault>;
+
+    /// The same of [`Store::entries_at`], positions ascending.
+    async fn disclosed_at(&self, positions: &[Position]) -> Result<Disclosed, Fault>;
+
     /// Whether a disclosure of this digest is kept, and where; one answer a digest.
     async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault>;
 
     /// The first thing wrong in what this kind of store keeps for itself, beside the rows
     /// above. Reads everything: for `fsck`.
-    async fn own_damage(&self) -> Result<Option<Damage>, Fault> {
-        Ok(None)
-    }
+    async fn own_damage(&self) -> Result<Option<Damage>, Fault>;
+}
+
+/// Entries, then their disclosures, of a store that only one server holds: what was appended
+/// together is seen together, since the disclosures are read later.
+async fn disclosed<S: Store + ?Sized>(
+    store: &S,
+    from: Position,
+    limit: usize,
+) -> Result<Disclosed, Fault> {
+    let entries = store.entries(from, limit).await?;
+    let until = entries.last().map_or(from, |last| last.position.tree_size().next());
+    let disclosures = store.disclosures(from, until).await?;
+    Ok((entries, disclosures))
 }
 
 /// Of a filing's digest without an item, or an item without a digest: which column is wrong,
@@ -377,6 +393,14 @@ impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
 
     async fn disclosures_at(&self, positions: &[Position]) -> Result<Vec<DisclosureRow>, Fault> {
         (**self).disclosures_at(positions).await
+    }
+
+    async fn disclosed(&self, from: Position, limit: usize) -> Result<Disclosed, Fault> {
+        (**self).disclosed(from, limit).await
+    }
+
+    async fn disclosed_at(&self, positions: &[Position]) -> Result<Disclosed, Fault> {
+        (**self).disclosed_at(positions).await
     }
 
     async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault> {

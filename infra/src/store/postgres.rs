@@ -34,9 +34,10 @@ use tokio_postgres::{Client, Config, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::damage::{Damage, Row as DamagedRow, UnreadableCell};
+use super::hosts::each_host;
 use super::{
-    AppendError, Batch, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow, Head,
-    Lead, RecordedFiling, Store, half_cited, stream_type_of,
+    AppendError, Batch, Disclosed, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow,
+    Head, Lead, RecordedFiling, Store, half_cited, stream_type_of,
 };
 use crate::entropy;
 
@@ -70,14 +71,16 @@ pub const LEASE: Duration = Duration::from_secs(4);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// Connections for reading.
 const READERS: usize = 8;
-/// Longest that the server works on an append, and on any read.
 /// How long the database works on an append before it gives up; a URL or a role may ask for
 /// less.
 const APPEND_LIMIT: Duration = Duration::from_secs(30);
 const READ_LIMIT: Duration = Duration::from_secs(60);
-/// Beyond the server's own limit the network has lost the answer.
-const ANSWER_LIMIT: Duration = Duration::from_secs(40);
+/// Past the server's own limit by this much, the network has lost the answer.
+const SPARE: Duration = Duration::from_secs(10);
+const ANSWER_LIMIT: Duration = APPEND_LIMIT.saturating_add(SPARE);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Longest for a host to be reached, and to let us in.
+const HOST_LIMIT: Duration = Duration::from_secs(8);
 /// Tries of an append that the server gave up for another's sake, writing nothing.
 const TRIES: u32 = 5;
 
@@ -85,6 +88,10 @@ const ENTRY_COLUMNS: &str = "position, stream_type, stream_id, stream_version, e
      recorded, filing, item, kid, link, signature, leaf";
 const FILING_COLUMNS: &str = "first_position, items, digest, iss, jti, jwt";
 const DISCLOSURE_COLUMNS: &str = "position, digest, encoded";
+/// Disclosures of each entry `e`: in one statement, hence of one moment of one server.
+const DISCLOSED: &str = "CROSS JOIN LATERAL (SELECT array_agg(d.digest ORDER BY d.digest) \
+     AS digests, array_agg(d.encoded ORDER BY d.digest) AS encodings \
+     FROM disclosures d WHERE d.position = e.position) AS k";
 const APPEND: &str = "SELECT outcome, size, link FROM append_batch($1, $2, $3, $4, $5, $6, $7, \
      $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)";
 
@@ -126,11 +133,11 @@ impl Session {
         statement: &T,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Row, Failure> {
-        let call = self.client.query_one(statement, parameters);
-        match tokio::time::timeout(ANSWER_LIMIT, call).await {
-            Ok(answer) => answer.map_err(Failure::Database),
-            Err(_) => Err(Failure::NoAnswer),
-        }
+        within(ANSWER_LIMIT, self.client.query_one(statement, parameters)).await
+    }
+
+    async fn answer_if_any(&self, statement: &str) -> Result<Option<Row>, Failure> {
+        within(ANSWER_LIMIT, self.client.query_opt(statement, &[])).await
     }
 }
 
@@ -234,14 +241,18 @@ impl PostgresStore {
                 let statement = client.prepare_cached(sql).await?;
                 client.query(&statement, parameters).await
             };
-            match answer.await {
+            match within(READ_LIMIT + SPARE, answer).await {
                 Ok(rows) => return Ok(rows),
                 // One connection after the other may turn out to be gone.
-                Err(e) if !answered(&e) && lost <= READERS => {
+                Err(Failure::Database(e)) if !answered(&e) && lost <= READERS => {
                     lost += 1;
                     drop(deadpool_postgres::Object::take(client));
                 }
-                Err(e) => return Err(self.servers.fault(e, attempted)),
+                Err(Failure::Database(e)) => return Err(self.servers.fault(e, attempted)),
+                Err(silent) => {
+                    drop(deadpool_postgres::Object::take(client));
+                    return Err(self.servers.failure(silent, attempted));
+                }
             }
         }
     }
@@ -314,6 +325,16 @@ impl PostgresStore {
         Ok(head.first().copied().unwrap_or(Head::empty()))
     }
 
+    /// The head on the server that settled an append: other connections may still be to one
+    /// that led before it.
+    async fn settled_head(&self, writer: &mut MutexGuard<'_, Writer>) -> Result<Head, Fault> {
+        let session = self.session(writer).await?;
+        let failed = |e| self.servers.failure(e, "read the head");
+        let head = session.answer_if_any(HEAD).await.map_err(failed)?;
+        let head = head.map(|row| head_row(&row)).transpose();
+        Ok(head.map_err(|e| self.damaged("read the head", e))?.unwrap_or(Head::empty()))
+    }
+
     async fn append_once(
         &self,
         writer: &mut MutexGuard<'_, Writer>,
@@ -339,7 +360,7 @@ impl PostgresStore {
         writer.settled = match &answer {
             Ok(_) => true,
             Err(Failure::Database(e)) => answered(e),
-            Err(Failure::NoAnswer) => false,
+            Err(Failure::NoAnswer(_)) => false,
         };
         let row = match answer {
             Ok(row) => row,
@@ -390,6 +411,7 @@ impl Store for PostgresStore {
             let held = self.epoch.load(Ordering::SeqCst) != 0;
             return Ok(if held { Lead::Held } else { Lead::Elsewhere });
         };
+        let led = self.epoch.load(Ordering::SeqCst) != 0;
         self.settle(&mut writer).await?;
         let epoch = self.epoch.load(Ordering::SeqCst);
         if epoch != 0 {
@@ -399,6 +421,11 @@ impl Store for PostgresStore {
                 return Ok(Lead::Held);
             }
             self.epoch.store(0, Ordering::SeqCst);
+        }
+        if led {
+            // Somebody may have appended since, even if nobody has the lease now: whoever led
+            // must hear of it, and look at the store before leading again.
+            return Ok(Lead::Elsewhere);
         }
         let session = self.session(&mut writer).await?;
         let patience = format!("{} milliseconds", LEASE.as_millis());
@@ -428,7 +455,10 @@ impl Store for PostgresStore {
     async fn head(&self) -> Result<Head, Fault> {
         if self.writes == Writes::WithTheLease {
             let mut writer = self.writer.lock().await;
-            self.settle(&mut writer).await?;
+            if !writer.settled {
+                self.settle(&mut writer).await?;
+                return self.settled_head(&mut writer).await;
+            }
         }
         self.stored_head().await
     }
@@ -498,6 +528,16 @@ impl Store for PostgresStore {
         let sql = format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE position = $1");
         let mut rows = self.read("read an entry", &sql, &[&int(position.0)], entry_row).await?;
         Ok(rows.pop())
+    }
+
+    async fn entries_at(&self, positions: &[Position]) -> Result<Vec<EntryRow>, Fault> {
+        let sql = format!(
+            "SELECT {ENTRY_COLUMNS} FROM unnest($1::bigint[]) WITH ORDINALITY AS k (at, n) \
+             CROSS JOIN LATERAL (SELECT * FROM entries e WHERE e.position = k.at) AS e \
+             ORDER BY k.n"
+        );
+        let positions: Vec<i64> = positions.iter().map(|p| int(p.0)).collect();
+        self.read("read entries", &sql, &[&positions], entry_row).await
     }
 
     async fn stream(&self, stream: StreamType, id: &str) -> Result<Vec<EntryRow>, Fault> {
@@ -578,6 +618,24 @@ impl Store for PostgresStore {
         );
         let positions: Vec<i64> = positions.iter().map(|p| int(p.0)).collect();
         self.read("read disclosures", &sql, &[&positions], disclosure_row).await
+    }
+
+    async fn disclosed(&self, from: Position, limit: usize) -> Result<Disclosed, Fault> {
+        let sql = format!(
+            "SELECT {ENTRY_COLUMNS}, digests, encodings FROM entries e {DISCLOSED} \
+             WHERE e.position >= $1 ORDER BY e.position LIMIT $2"
+        );
+        let parameters: [&(dyn ToSql + Sync); 2] = [&int(from.0), &(limit as i64)];
+        Ok(unzip(self.read("read entries", &sql, &parameters, disclosed_row).await?))
+    }
+
+    async fn disclosed_at(&self, positions: &[Position]) -> Result<Disclosed, Fault> {
+        let sql = format!(
+            "SELECT {ENTRY_COLUMNS}, digests, encodings FROM entries e {DISCLOSED} \
+             WHERE e.position = ANY ($1) ORDER BY e.position"
+        );
+        let positions: Vec<i64> = positions.iter().map(|p| int(p.0)).collect();
+        Ok(unzip(self.read("read entries", &sql, &[&positions], disclosed_row).await?))
     }
 
     async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault> {
@@ -755,9 +813,21 @@ impl Servers {
     async fn connect(&self, hosts: TargetSessionAttrs) -> Result<(Client, JoinHandle<()>), Fault> {
         let mut config = self.config.clone();
         config.target_session_attrs(hosts);
-        connect_on(&self.runtime, config, self.tls.clone())
-            .await
-            .map_err(|e| self.fault(e, "connect to the store"))
+        let connecting = connect_on(&self.runtime, config, self.tls.clone());
+        match tokio::time::timeout(self.connecting_limit(), connecting).await {
+            Ok(connected) => connected.map_err(|e| self.fault(e, "connect to the store")),
+            Err(_) => {
+                let fault =
+                    Fault::new(FaultKind::Unavailable, "connect to the store", self.shown());
+                Err(fault.because("it does not answer"))
+            }
+        }
+    }
+
+    /// Longest for all hosts to be tried.
+    fn connecting_limit(&self) -> Duration {
+        let hosts = self.config.get_hosts().len().max(self.config.get_hostaddrs().len()).max(1);
+        HOST_LIMIT * u32::try_from(hosts).unwrap_or(u32::MAX) + Duration::from_secs(1)
     }
 
     fn pool(&self, hosts: TargetSessionAttrs) -> Result<Pool, Fault> {
@@ -781,6 +851,7 @@ impl Servers {
             .max_size(READERS)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(READ_LIMIT))
+            .create_timeout(Some(self.connecting_limit()))
             .build()
             .map_err(|e| {
                 Fault::new(FaultKind::Unavailable, "open the ledger", self.shown()).because(e)
@@ -795,8 +866,8 @@ impl Servers {
     fn failure(&self, failure: Failure, attempted: impl Into<String>) -> Fault {
         match failure {
             Failure::Database(error) => self.fault(error, attempted),
-            Failure::NoAnswer => Fault::new(FaultKind::Unavailable, attempted, self.shown())
-                .because(format!("no answer within {} s", ANSWER_LIMIT.as_secs())),
+            Failure::NoAnswer(limit) => Fault::new(FaultKind::Unavailable, attempted, self.shown())
+                .because(format!("no answer within {} s", limit.as_secs())),
         }
     }
 
@@ -844,10 +915,25 @@ async fn connect_on(
     tls: MakeRustlsConnect,
 ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
     let opening = runtime.spawn(async move {
-        let (client, connection) = config.connect(tls).await?;
-        // What breaks it, its client learns.
-        let driver = tokio::spawn(async move { drop(connection.await) });
-        Ok((client, driver))
+        let mut refused = None;
+        for one in each_host(&config) {
+            // A host that takes the connection and says nothing must not keep the next, which
+            // may have taken its place, from being asked.
+            match tokio::time::timeout(HOST_LIMIT, one.connect(tls.clone())).await {
+                Ok(Ok((client, connection))) => {
+                    // What breaks it, its client learns.
+                    let driver = tokio::spawn(async move { drop(connection.await) });
+                    return Ok((client, driver));
+                }
+                Ok(Err(error)) => refused = Some(error),
+                Err(_) => {}
+            }
+        }
+        match refused {
+            Some(error) => Err(error),
+            // None of them answers: whoever asked has a limit.
+            None => std::future::pending().await,
+        }
     });
     match opening.await {
         Ok(opened) => opened,
@@ -857,10 +943,21 @@ async fn connect_on(
     }
 }
 
+async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(answer) => answer.map_err(Failure::Database),
+        Err(_) => Err(Failure::NoAnswer(limit)),
+    }
+}
+
 /// Why there is no answer.
 enum Failure {
     Database(tokio_postgres::Error),
-    NoAnswer,
+    /// Within this limit.
+    NoAnswer(Duration),
 }
 
 /// The server answered that nothing was done, and goes on. A fatal error says only that it
@@ -1052,6 +1149,27 @@ type Unreadable = Box<dyn std::error::Error + Send + Sync>;
 
 fn head_row(row: &Row) -> Result<Head, Unreadable> {
     Ok(Head { size: TreeSize(unsigned(row.try_get(0)?)), link: hash32(row, 1)? })
+}
+
+fn disclosed_row(row: &Row) -> Result<(EntryRow, Vec<DisclosureRow>), Unreadable> {
+    let entry = entry_row(row)?;
+    let digests: Option<Vec<&[u8]>> = row.try_get(12)?;
+    let encodings: Option<Vec<&str>> = row.try_get(13)?;
+    let both = digests.into_iter().flatten().zip(encodings.into_iter().flatten());
+    let disclosures = both.map(|(digest, encoded)| {
+        Ok(DisclosureRow {
+            position: entry.position,
+            digest: Hash32(digest.try_into()?),
+            encoded: encoded.to_owned(),
+        })
+    });
+    let disclosures = disclosures.collect::<Result<_, Unreadable>>()?;
+    Ok((entry, disclosures))
+}
+
+fn unzip(rows: Vec<(EntryRow, Vec<DisclosureRow>)>) -> Disclosed {
+    let (entries, disclosures): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+    (entries, disclosures.into_iter().flatten().collect())
 }
 
 fn entry_row(row: &Row) -> Result<EntryRow, Unreadable> {

@@ -32,8 +32,8 @@ use tokio::sync::oneshot;
 
 use super::damage::UnreadableCell;
 use super::{
-    AppendError, Batch, Damage, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow,
-    Head, Lead, RecordedFiling, Store, half_cited, stream_type_of,
+    AppendError, Batch, Damage, Disclosed, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey,
+    FilingRow, Head, Lead, RecordedFiling, Store, disclosed, half_cited, stream_type_of,
 };
 use crate::late_index::{self, LateIndex};
 use crate::rows::{self, Bound, blob, integer};
@@ -221,7 +221,7 @@ impl SqliteStore {
         // A server that was killed left its log. A reader or a full disk may hold it back:
         // the ledger is whole with it too, and nobody waits here.
         connection.busy_timeout(Duration::ZERO).map_err(fault)?;
-        fold_log(&connection);
+        let folded = fold_log(&connection);
         connection.busy_timeout(BUSY).map_err(fault)?;
         let held = read_origin(&connection).map_err(fault)?.ok_or_else(|| {
             Fault::new(FaultKind::Missing, "open the ledger", path.display().to_string())
@@ -245,7 +245,7 @@ impl SqliteStore {
             connection,
             shared: Arc::clone(&shared),
             settled: true,
-            checkpoint_owed: false,
+            checkpoint_owed: !folded,
         };
         let thread = thread::Builder::new()
             .name("ledger-writer".to_owned())
@@ -520,6 +520,14 @@ impl Store for SqliteStore {
             Ok(rows)
         })
         .await
+    }
+
+    async fn disclosed(&self, from: Position, limit: usize) -> Result<Disclosed, Fault> {
+        disclosed(self, from, limit).await
+    }
+
+    async fn disclosed_at(&self, positions: &[Position]) -> Result<Disclosed, Fault> {
+        Ok((self.entries_at(positions).await?, self.disclosures_at(positions).await?))
     }
 
     async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault> {
@@ -850,7 +858,7 @@ impl WriterThread {
 }
 
 /// Moves what the log holds into the file and empties it; whether that was done.
-fn fold_log(connection: &Connection) -> bool {
+pub(crate) fn fold_log(connection: &Connection) -> bool {
     connection
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
         .is_ok_and(|busy| busy == 0)

@@ -99,6 +99,23 @@ async fn the_store_on_postgresql_keeps_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_accepts_and_says_nothing_does_not_keep_the_next_from_being_asked() {
+    let cluster = Cluster::start(&[]);
+    let (store, _, sample) = with_batches(&cluster, "ledger").await;
+    store.resign().await;
+    drop(store);
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+    let port = silent.local_addr().expect("an address").port();
+    // Nobody accepts: the kernel does.
+    let directory = cluster.directory().display().to_string().replace('/', "%2F");
+    let both = format!("postgres://greffe@127.0.0.1:{port},{directory}:5432/ledger");
+    let store = PostgresStore::open(&both).await.expect("the second host answers");
+    assert_eq!(store.head().await.expect("readable"), sample.head());
+    assert_eq!(store.lead().await.expect("a lease"), Lead::Held);
+    drop(silent);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_write_lost_or_landed_unknown_leaves_a_sound_ledger_in_a_database() {
     let cluster = Cluster::start(&[]);
     let url = cluster.database("ledger");

@@ -136,6 +136,25 @@ async fn a_server_that_lost_its_lease_unawares_records_nothing_and_follows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_gets_its_lease_back_has_read_what_another_wrote_meanwhile() {
+    let cluster = Cluster::start(&[]);
+    let url = settled(&cluster).await;
+    let [a, b] = [0; 2].map(|_| tempfile::tempdir().expect("a directory"));
+    let first = on(&url, a.path(), Purpose::Serve).await;
+    recorded(&first, 1).await;
+    // As if it had slept while another one came, wrote, and went.
+    cluster.psql("ledger", "UPDATE lease SET renewed = '-infinity'");
+    let second = on(&url, b.path(), Purpose::Serve).await;
+    let receipt = recorded(&second, 2).await;
+    let size = second.size();
+    second.shutdown().await;
+    until(&first, |l| l.standing() == Standing::Writes && l.size() == size).await;
+    assert_eq!(first.head().expect("signed").signed.size, size);
+    assert_eq!(recorded(&first, 3).await.position, receipt.position.tree_size().next());
+    sound(&**first.store()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_restored_from_before_is_served_for_reading_and_nothing_is_signed() {
     let [data, copy] = [0; 2].map(|_| tempfile::tempdir().expect("a directory"));
     let open =

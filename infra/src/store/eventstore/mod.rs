@@ -3,7 +3,8 @@
 //! The stream holds what is for ever: the leaves, their seals, the filings. It forgets
 //! nothing, so that personal values are not in it: they are in the **side**, an embedded
 //! store in a directory, which also keeps a copy of every entry to be searched
-//! (`docs/adr/0034-event-store.md`). Entries by position are read from the stream.
+//! (`docs/adr/0034-event-store.md`). Entries in order are read from the stream, scattered
+//! ones from the side.
 //!
 //! `append`: the batch's values are kept in the side (`pending.rs`), its events are sent with
 //! the expected revision (`server.rs`), the batch is copied to the side, and only then is it
@@ -33,8 +34,8 @@ use self::pending::{Pending, Record};
 use self::server::{NotAppended, Server};
 use self::wire::{Message, Read};
 use super::{
-    AppendError, Batch, Damage, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow,
-    Head, Lead, RecordedFiling, SqliteStore, Store,
+    AppendError, Batch, Damage, Disclosed, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey,
+    FilingRow, Head, Lead, RecordedFiling, SqliteStore, Store, disclosed,
 };
 use crate::migrate::erased_in;
 
@@ -479,6 +480,11 @@ impl Store for KurrentStore {
         Ok(self.entries(position, 1).await?.pop())
     }
 
+    /// From the side: each would be a call of its own.
+    async fn entries_at(&self, positions: &[Position]) -> Result<Vec<EntryRow>, Fault> {
+        self.side.entries_at(positions).await
+    }
+
     async fn stream(&self, stream: StreamType, id: &str) -> Result<Vec<EntryRow>, Fault> {
         self.side.stream(stream, id).await
     }
@@ -512,6 +518,14 @@ impl Store for KurrentStore {
 
     async fn disclosures_at(&self, positions: &[Position]) -> Result<Vec<DisclosureRow>, Fault> {
         self.side.disclosures_at(positions).await
+    }
+
+    async fn disclosed(&self, from: Position, limit: usize) -> Result<Disclosed, Fault> {
+        disclosed(self, from, limit).await
+    }
+
+    async fn disclosed_at(&self, positions: &[Position]) -> Result<Disclosed, Fault> {
+        Ok((self.entries_at(positions).await?, self.disclosures_at(positions).await?))
     }
 
     async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault> {
