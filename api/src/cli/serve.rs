@@ -96,6 +96,10 @@ pub fn at_once(listener: TcpListener) -> TapIo<TcpListener, fn(&mut TcpStream)> 
     })
 }
 
+/// How long requests that were begun may take to end, once told to stop: the next server
+/// waits for the right to write.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// Serves until SIGTERM or SIGINT, then finishes what was begun.
 pub async fn serve_until_told(
     ledger: Ledger,
@@ -107,8 +111,24 @@ pub async fn serve_until_told(
 ) -> Result<(), CliError> {
     let app = App::open(ledger.clone(), directory, limits, sign_in, desk).await?;
     let routes = router(app).into_make_service_with_connect_info::<SocketAddr>();
-    let served =
-        axum::serve(at_once(listener), routes).with_graceful_shutdown(told_to_stop()).await;
+    let (tell, told) = oneshot::channel();
+    let serving = axum::serve(at_once(listener), routes).with_graceful_shutdown(async {
+        told_to_stop().await;
+        let _ = tell.send(());
+    });
+    let too_long = async {
+        if told.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(GRACE).await;
+    };
+    let served = tokio::select! {
+        served = serving.into_future() => served,
+        () = too_long => {
+            complain!("requests that did not end within {} s are given up", GRACE.as_secs());
+            Ok(())
+        }
+    };
     // Requests in flight have their answers; now what waits for the disk.
     ledger.shutdown().await;
     served.map_err(|e| CliError::broken(format!("the server stopped: {e}"), "start it again"))

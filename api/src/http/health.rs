@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -43,6 +44,10 @@ pub async fn live() -> Json<Value> {
     Json(json!({"live": true}))
 }
 
+/// A store that takes longer to say where it ends is out of reach: whoever watches must hear
+/// of it before giving up.
+const STORE_ANSWERS: Duration = Duration::from_secs(3);
+
 /// Whether this server is of use, and what that rests on.
 struct Readiness {
     ready: bool,
@@ -56,7 +61,9 @@ struct Readiness {
 /// follower that was given no key is that the head is not verified here.
 async fn readiness(app: &Shared) -> Readiness {
     let size = app.ledger.known_head().head.size.0;
-    let reachable = app.ledger.store().head().await.is_ok();
+    let store = app.ledger.store();
+    let answer = tokio::time::timeout(STORE_ANSWERS, store.head()).await;
+    let reachable = answer.is_ok_and(|head| head.is_ok());
     let verified = app.ledger.head().is_ok_and(|head| {
         app.ledger.with_register(|register| {
             let key = size.checked_sub(1).and_then(|last| register.ledger_key(last + 1));

@@ -1,5 +1,7 @@
 //! Starting, stopping, and what goes wrong around a data directory.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Mutex;
 use std::sync::mpsc;
 
@@ -67,6 +69,27 @@ async fn told_to_stop_it_finishes_what_it_began() {
         let row = store.entry(Position(position)).await.expect("readable").expect("recorded");
         assert_eq!(receipt["link"], row.sealed.link.to_string());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_to_stop_it_does_not_wait_for_a_request_that_never_ends() {
+    let directory = tempfile::tempdir().expect("a directory");
+    create_ledger(directory.path(), &[]).await;
+    let server = Server::start(directory.path());
+    let address = server.url().trim_start_matches("http://").to_owned();
+    let mut slow = TcpStream::connect(&address).expect("the server listens");
+    let head = format!(
+        "POST /v1/filings HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/sd-jwt\r\n\
+         Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n"
+    );
+    slow.write_all(head.as_bytes()).expect("sent");
+    // It says so once it reads: the request has begun.
+    let mut said = [0; 12];
+    slow.read_exact(&mut said).expect("an answer");
+    assert_eq!(&said, b"HTTP/1.1 100");
+    server.signal_terminate();
+    assert_eq!(server.wait(), Some(0));
+    SqliteStore::open(directory.path()).expect("nobody holds it any more");
 }
 
 #[test]
