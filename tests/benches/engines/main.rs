@@ -5,11 +5,12 @@
 //! [without-rebuild] [without-verification]`
 //!
 //! The first prints tables (`quick`: three short passes; `full`, the default: five): the
-//! stages of an entry and the ceiling they leave, the same event through cqrs-es and
-//! postgres-es, rows of the same size written plainly, then ours, in process and as `greffe
-//! serve` over HTTP. A line's last column is processor time an entry: ours, the client's
-//! where it is another process, the database server's. The second grows a ledger
-//! (`grow.rs`). PostgreSQL is a server of the bench's own, with every commit on disk.
+//! stages of an entry and the ceiling they leave when every core does nothing else, the same
+//! event through cqrs-es and postgres-es, rows of the same size written plainly, then ours,
+//! in process and as `greffe serve` over HTTP. A line's last column is processor time an
+//! entry: ours, the client's where it is another process, the database server's. The second
+//! grows a ledger (`grow.rs`). PostgreSQL is a server of the bench's own, with every commit
+//! on disk.
 
 mod filings;
 mod grow;
@@ -35,7 +36,7 @@ use crate::measure::{
 };
 use crate::ours::Load;
 use crate::place::{Engine, Place};
-use crate::stages::{Costs, Made, STAGES};
+use crate::stages::{Made, STAGES};
 
 /// How much is measured.
 #[derive(Clone, Copy)]
@@ -74,68 +75,60 @@ fn main() {
     };
     let single = Maker::new(1);
     let batch = Maker::new(BATCH);
-    let costs = runtime.block_on(stages_of(size, &single, &batch));
+    let sample = runtime.block_on(stages_table(size, &single, &batch));
     let stock = wants("stock").then(|| {
         let cluster = cluster.expect("started above");
-        runtime.block_on(stock_table(size, cluster, &costs.event))
+        runtime.block_on(stock_table(size, cluster, &sample.event))
     });
     let stock = stock.as_deref().unwrap_or_default();
     let engines =
         [("memory", Engine::Memory), ("sqlite", Engine::Sqlite), ("postgres", Engine::Postgres)];
     for (name, engine) in engines {
         if wants(name) {
-            runtime.block_on(measure_engine(size, engine, cluster, &costs, stock, &single, &batch));
+            let makers = (&single, &batch);
+            runtime.block_on(measure_engine(size, engine, cluster, sample.bytes, stock, makers));
         }
     }
 }
 
-/// What stages cost, signed one by one and in filings of many.
-struct Stages {
-    single: Costs,
-    batch: Costs,
+/// What entries of a filing of many are made of.
+struct Sample {
     bytes: usize,
     event: serde_json::Value,
 }
 
-impl Stages {
-    /// Entries a second if every core did nothing but the stages and this commit.
-    fn ceiling(costs: &Costs, commit_us: f64) -> f64 {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
-        cores * 1e6 / (costs.iter().sum::<f64>() + commit_us)
-    }
-}
-
-async fn stages_of(size: Size, single: &Maker, batch: &Maker) -> Stages {
+/// The table of stages.
+async fn stages_table(size: Size, single: &Maker, batch: &Maker) -> Sample {
     let place = Place::new(Engine::Memory, None, "").await;
     let ledger = place.open().await;
     let register = ledger.with_register(|r| Arc::new(r.clone()));
     let head = ledger.known_head().head;
-    let mut medians = Vec::new();
-    let (mut bytes, mut event) = (0, serde_json::Value::Null);
-    println!("\n## Stages on one thread, µs of processor time an entry");
-    println!("{:<28} {}", "", STAGES.map(|s| format!("{s:>13}")).join(""));
+    let mut sample = Sample { bytes: 0, event: serde_json::Value::Null };
+    println!("\n## Stages, µs of processor time an entry");
+    println!("{:<36} {}", "", STAGES.map(|s| format!("{s:>13}")).join(""));
     for (name, maker, filings) in
         [("signed one by one", single, 8_000), ("filings of 100", batch, 160)]
     {
         let texts = maker.many(0, 0, filings);
-        let mut all: Vec<Costs> = Vec::new();
+        let (mut alone, mut together) = (Vec::new(), Vec::new());
         for _ in 0..size.passes {
             let made = stages::run(maker, &texts, &register, head);
-            all.push(made.costs);
-            (bytes, event) = (made.bytes_an_entry(), made.event);
+            alone.push(made.costs);
+            sample = Sample { bytes: made.bytes_an_entry(), event: made.event };
+            together.push(stages::on_all_cores(maker, &texts, &register, head));
         }
-        let median = std::array::from_fn(|stage| {
-            let mut costs: Vec<f64> = all.iter().map(|costs| costs[stage]).collect();
-            costs.sort_by(f64::total_cmp);
-            costs[costs.len() / 2]
-        });
-        let shown = STAGES.iter().zip(&median).map(|(_, us): (_, &f64)| format!("{us:>13.2}"));
-        println!("{name:<28} {}", shown.collect::<String>());
-        medians.push(median);
+        for (how, all) in [("one thread", alone), ("all cores", together)] {
+            let median = stages::medians(&all);
+            let shown = median.map(|us| format!("{us:>13.2}")).join("");
+            println!("{:<36} {shown}", format!("{name}, {how}"));
+        }
     }
-    println!("an entry of a filing of 100 is {bytes} bytes: leaf, share of the filing, disclosure");
+    println!(
+        "an entry of a filing of 100 is {} bytes: leaf, share of the filing, disclosure",
+        sample.bytes
+    );
     ledger.shutdown().await;
-    Stages { single: medians[0], batch: medians[1], bytes, event }
+    sample
 }
 
 /// The stock baselines: median rates, each with what it is called.
@@ -169,10 +162,9 @@ async fn measure_engine(
     size: Size,
     engine: Engine,
     cluster: Option<&Cluster>,
-    costs: &Stages,
+    bytes: usize,
     stock: &[(f64, &str)],
-    single: &Maker,
-    batch: &Maker,
+    (single, batch): (&Maker, &Maker),
 ) {
     heading(engine.name());
     let mut raw = None;
@@ -181,12 +173,12 @@ async fn measure_engine(
         let passes = match (engine, cluster) {
             (Engine::Memory, _) => continue,
             (Engine::Sqlite, _) => {
-                let passes = raw::sqlite(size.passes, per_batch, rows, costs.bytes);
+                let passes = raw::sqlite(size.passes, per_batch, rows, bytes);
                 line(&format!("raw rows, {per_batch} a commit"), &passes, &[]);
                 vec![passes]
             }
             (Engine::Postgres, cluster) => {
-                raw_postgres(size, cluster.expect("started"), per_batch, rows, costs.bytes).await
+                raw_postgres(size, cluster.expect("started"), per_batch, rows, bytes).await
             }
         };
         let best = passes.iter().map(|p| p.median().rate).fold(0.0, f64::max);
@@ -195,11 +187,8 @@ async fn measure_engine(
     let mut runs = 0;
     let place = Place::new(engine, cluster, "ledger").await;
     let mut inside = [0.0; 2];
-    let shapes = [
-        ("signed one by one", single, &costs.single, 12_000),
-        ("filings of 100", batch, &costs.batch, 400),
-    ];
-    for (index, (name, maker, stages, filings)) in shapes.into_iter().enumerate() {
+    let shapes = [("signed one by one", single, 12_000), ("filings of 100", batch, 400)];
+    for (index, (name, maker, filings)) in shapes.into_iter().enumerate() {
         let filings = filings / size.divisor;
         let commit = commit_passes(size, &place, maker, filings, &mut runs).await;
         let commit_us = match &commit {
@@ -209,22 +198,29 @@ async fn measure_engine(
             }
             None => 0.0,
         };
-        let ceiling = Stages::ceiling(stages, commit_us);
         let ledger = place.open().await;
+        let register = ledger.with_register(|r| Arc::new(r.clone()));
+        let texts = maker.many(0, 0, filings / 4);
         reset_peak_memory();
         let mut all = Vec::new();
         let mut make = |count: u64| {
             runs += 1;
             maker.many(runs, 0, count)
         };
+        let mut costs = [Vec::new(), Vec::new()];
         for _ in 0..size.passes {
+            // Beside each pass: such machines change from one minute to the next.
+            let head = ledger.known_head().head;
+            costs[0].push(stages::on_all_cores(maker, &texts, &register, head));
+            costs[1].push(stages::run(maker, &texts, &register, head).costs);
             let texts = make(filings);
             all.push(ours::in_process(&place, &ledger, texts, maker.items(), Load::Closed).await);
         }
         let passes = Passes::new(all);
         let rate = passes.median().rate;
         inside[index] = rate;
-        let mut ratios = vec![(ceiling, "the ceiling")];
+        let [ceiling, apart] = costs.map(|all| stages::ceiling(&stages::medians(&all), commit_us));
+        let mut ratios = vec![(ceiling, "the ceiling"), (apart, "that of a thread alone")];
         ratios.extend(stock);
         ratios.extend(raw.map(|raw| (raw, "raw rows")));
         line(&format!("in process, {name}"), &passes, &ratios);
@@ -241,7 +237,7 @@ async fn measure_engine(
     }
     projections_line(&place).await;
     let server = Server::try_start_with(&place.arguments()).expect("the server starts");
-    for (index, (name, maker, _, _)) in shapes.into_iter().enumerate() {
+    for (index, (name, maker, _)) in shapes.into_iter().enumerate() {
         for connections in [1, 8, 64, 256] {
             let filings = match (maker.items(), connections) {
                 (1, 1) => 2_000,

@@ -1,4 +1,5 @@
-//! What an entry costs by stage, one after the other on one thread: processor time.
+//! What an entry costs by stage, one after the other: processor time, of a thread that has the
+//! machine to itself, and of one on every core at once, which share memory and caches.
 
 use std::sync::Arc;
 
@@ -123,6 +124,38 @@ pub fn run(maker: &Maker, texts: &[String], register: &Arc<Register>, head: Head
         *cost /= rows.len() as f64;
     }
     finish(maker, costs, rows, &filings)
+}
+
+/// The same on every core at once, without what is made: the mean of the threads.
+pub fn on_all_cores(
+    maker: &Maker,
+    texts: &[String],
+    register: &Arc<Register>,
+    head: Head,
+) -> Costs {
+    let costs: Vec<Costs> = std::thread::scope(|scope| {
+        let one = || run(maker, texts, register, head).costs;
+        let threads: Vec<_> = (0..cores()).map(|_| scope.spawn(one)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("stages do not panic")).collect()
+    });
+    std::array::from_fn(|stage| costs.iter().map(|c| c[stage]).sum::<f64>() / costs.len() as f64)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Entries a second if every core did nothing but the stages and this commit.
+pub fn ceiling(costs: &Costs, commit_us: f64) -> f64 {
+    cores() as f64 * 1e6 / (costs.iter().sum::<f64>() + commit_us)
+}
+
+pub fn medians(all: &[Costs]) -> Costs {
+    std::array::from_fn(|stage| {
+        let mut costs: Vec<f64> = all.iter().map(|costs| costs[stage]).collect();
+        costs.sort_by(f64::total_cmp);
+        costs[costs.len() / 2]
+    })
 }
 
 fn finish(maker: &Maker, costs: Costs, entries: Vec<EntryRow>, filings: &[Arc<Filing>]) -> Made {
