@@ -12,7 +12,6 @@ pub mod eventstore;
 mod fault;
 #[cfg(any(test, feature = "contract"))]
 pub mod faulty;
-mod hosts;
 mod location;
 mod memory;
 pub mod postgres;
