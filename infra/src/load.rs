@@ -100,6 +100,10 @@ impl Loaded {
             }
             each(folded);
         }
+        let last = Position(head.size.0 - 1);
+        if store.entry(last).await?.is_none() {
+            return Err(late(last));
+        }
         let mut folded = Folded::new();
         groups.fold_until(head.size.next(), &mut self.register, &mut folded).await?;
         each(folded);
@@ -164,7 +168,11 @@ impl<'a> GroupDisclosures<'a> {
         let rows = self.store.group_disclosures(from, PAGE_GROUPS).await?;
         self.from = rows.last().map(|last| last.position.tree_size().next());
         let positions: Vec<Position> = rows.iter().map(|row| row.position).collect();
-        let kept = self.store.disclosures_at(&positions).await?;
+        // Again, with what they disclose of the same moment.
+        let (rows, kept) = self.store.disclosed_at(&positions).await?;
+        if rows.len() < positions.len() {
+            return Err(late(positions[rows.len()]));
+        }
         let mut kept = kept.iter().peekable();
         for row in rows {
             let mut disclosures = Vec::new();
@@ -184,16 +192,23 @@ impl<'a> GroupDisclosures<'a> {
 pub(crate) async fn read_event(store: &dyn Store, row: &EntryRow) -> Result<Event, Fault> {
     let leaf = read_leaf(row)?;
     let disclosures = match row.event_type {
-        EventType::SubjectAgreed | EventType::SubjectObjected => store
-            .disclosures_at(&[row.position])
-            .await?
-            .iter()
-            .filter_map(|d| Disclosure::parse(&d.encoded).ok())
-            .collect(),
+        EventType::SubjectAgreed | EventType::SubjectObjected => {
+            let (rows, disclosures) = store.disclosed_at(&[row.position]).await?;
+            if rows.is_empty() {
+                return Err(late(row.position));
+            }
+            disclosures.iter().filter_map(|d| Disclosure::parse(&d.encoded).ok()).collect()
+        }
         _ => Vec::new(),
     };
     Event::read_disclosed(&leaf.event, &disclosures)
         .map_err(|e| corrupt("read an event", row.position, &e.to_string()))
+}
+
+/// A replica answered that has not got there yet.
+fn late(position: Position) -> Fault {
+    Fault::new(FaultKind::Unavailable, "read an entry", format!("the entry at position {position}"))
+        .because("the server that was asked does not have it yet")
 }
 
 fn corrupt(attempted: &str, position: Position, why: &str) -> Fault {

@@ -129,7 +129,7 @@ pub async fn serve_until_told(
             Ok(())
         }
     };
-    // Requests in flight have their answers; now what waits for the disk.
+    // Requests in flight have their answers, or were given up; now what waits for the disk.
     ledger.shutdown().await;
     served.map_err(|e| CliError::broken(format!("the server stopped: {e}"), "start it again"))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Json;
@@ -61,9 +61,11 @@ struct Readiness {
 /// follower that was given no key is that the head is not verified here.
 async fn readiness(app: &Shared) -> Readiness {
     let size = app.ledger.known_head().head.size.0;
-    let store = app.ledger.store();
-    let answer = tokio::time::timeout(STORE_ANSWERS, store.head()).await;
-    let reachable = answer.is_ok_and(|head| head.is_ok());
+    let store = Arc::clone(app.ledger.store());
+    // Asked to the end by itself: what it settles on the way is not broken off.
+    let asked = tokio::spawn(async move { store.head().await.is_ok() });
+    let answer = tokio::time::timeout(STORE_ANSWERS, asked).await;
+    let reachable = matches!(answer, Ok(Ok(true)));
     let verified = app.ledger.head().is_ok_and(|head| {
         app.ledger.with_register(|register| {
             let key = size.checked_sub(1).and_then(|last| register.ledger_key(last + 1));

@@ -4,7 +4,7 @@
 //! recorded here is still in memory and is not read back. A file of its
 //! own beside the ledger, computed from the entries and from nothing else, so it is
 //! disposable: of another schema, of another ledger, or damaged, it is dropped and filled
-//! again. Behind the ledger by its lag, never ahead. Who may read what is not decided here
+//! again. Behind the ledger by its lag, and ahead only of a replica that is late. Who may read what is not decided here
 //! (`visible_to` is what the caller says). Beside the verdict recorded stands the one as known
 //! now, kept up to date by judging again the accesses that an entry touches (`again.rs`).
 
@@ -77,20 +77,6 @@ struct Writer {
     connection: Connection,
     words: Words,
     progress: Option<Progress>,
-    /// What was erased may still be in the log.
-    fold_owed: bool,
-}
-
-impl Writer {
-    /// Empties the log of what was erased. A reader may hold it: nobody waits for it, this is
-    /// tried again.
-    fn fold_if_owed(&mut self) {
-        if self.fold_owed {
-            let _ = self.connection.busy_timeout(Duration::ZERO);
-            self.fold_owed = !fold_log(&self.connection);
-            let _ = self.connection.busy_timeout(BUSY);
-        }
-    }
 }
 
 pub struct Projections {
@@ -106,6 +92,8 @@ pub struct Projections {
     file: RwLock<()>,
     /// Something in the file could not be read: the next pass drops it.
     damaged: AtomicBool,
+    /// What was erased may still be in the log.
+    fold_owed: AtomicBool,
     /// One pass over the ledger at a time.
     pass: tokio::sync::Mutex<()>,
     applied: watch::Sender<u64>,
@@ -128,7 +116,7 @@ impl Projections {
 
     /// The same with another number of keys that wait in memory.
     fn open_with(path: &Path, waiting: usize) -> Result<Self, Fault> {
-        let (writer, keys) = match open_writer(path, waiting) {
+        let (writer, keys, folded) = match open_writer(path, waiting) {
             Err(fault) if fault.kind() == FaultKind::Corrupt => {
                 remove(path)?;
                 open_writer(path, waiting)?
@@ -144,6 +132,7 @@ impl Projections {
             idle: Mutex::default(),
             file: RwLock::new(()),
             damaged: AtomicBool::new(false),
+            fold_owed: AtomicBool::new(!folded),
             pass: tokio::sync::Mutex::default(),
             applied: watch::Sender::new(size),
             awaited: Notify::new(),
@@ -165,14 +154,16 @@ impl Projections {
         let mut stop = std::pin::pin!(stop);
         loop {
             head.borrow_and_update();
-            let again = self.follow(&ledger, &recent).await.is_err() || self.owes_a_fold();
+            let failed = self.follow(&ledger, &recent).await.is_err();
+            let owed = self.fold_owed.load(Ordering::SeqCst);
             let again = async {
-                if again {
+                if failed {
                     tokio::time::sleep(RETRY).await;
                     return true;
                 }
-                if head.changed().await.is_err() {
-                    return false;
+                tokio::select! {
+                    changed = head.changed() => if changed.is_err() { return false },
+                    () = tokio::time::sleep(RETRY), if owed => return true,
                 }
                 // Elapsed or told, entries are applied now.
                 let _ = tokio::time::timeout(GATHER, self.awaited.notified()).await;
@@ -209,9 +200,10 @@ impl Projections {
         TreeSize(*self.applied.borrow())
     }
 
-    /// Entries of the ledger that are not applied yet.
+    /// Entries of the ledger that are not applied yet; of a replica that is late, those that
+    /// it lacks.
     pub fn lag(&self, ledger: &Ledger) -> u64 {
-        ledger.size().0.saturating_sub(self.size().0)
+        ledger.size().0.abs_diff(self.size().0)
     }
 
     /// Waits until that many entries are applied: a filer then reads what it filed. Somebody
@@ -245,7 +237,9 @@ impl Projections {
             }
             read_batch(ledger, recent, Position(from), limit).await
         };
-        let mut read_from = start;
+        // Of several servers, one may bring an access and another what erased it since.
+        let mixed = ledger.store().is_shared() && ledger.standing() == Standing::Follows;
+        let mut read_from = if mixed { u64::MAX } else { start };
         let (mut entries, mut origin) = read(start).await?;
         while let Some(last) = entries.last() {
             if origin == Origin::Memory {
@@ -267,14 +261,22 @@ impl Projections {
         Ok(size)
     }
 
-    fn owes_a_fold(&self) -> bool {
-        lock(&self.writer).as_ref().is_some_and(|writer| writer.fold_owed)
+    /// Empties the log of what was erased. A reader may hold it: nobody waits for it, this is
+    /// tried again.
+    fn fold(&self, connection: &Connection) {
+        if self.fold_owed.load(Ordering::SeqCst) {
+            self.fold_owed.store(!fold_now(connection), Ordering::SeqCst);
+        }
     }
 
     async fn fold_if_owed(self: &Arc<Self>) {
-        if self.owes_a_fold() {
+        if self.fold_owed.load(Ordering::SeqCst) {
             let this = Arc::clone(self);
-            let fold = move || lock(&this.writer).as_mut().map(Writer::fold_if_owed);
+            let fold = move || {
+                if let Some(writer) = &*lock(&this.writer) {
+                    this.fold(&writer.connection);
+                }
+            };
             // Whatever becomes of it, it is owed until it is done.
             let _ = tokio::task::spawn_blocking(fold).await;
         }
@@ -334,9 +336,9 @@ impl Projections {
         let size = last.position + 1;
         self.keys.write().unwrap_or_else(PoisonError::into_inner).settle(settled, size);
         if read_from > 0 && entries.iter().any(|e| !e.erased.is_empty()) {
-            writer.fold_owed = true;
+            self.fold_owed.store(true, Ordering::SeqCst);
         }
-        writer.fold_if_owed();
+        self.fold(&writer.connection);
         let rules = CURRENT.version.to_owned();
         writer.progress =
             Some(Progress { origin: origin.to_owned(), size, link: last.link, rules });
@@ -367,23 +369,29 @@ impl Projections {
 
     /// A fault of the file, remembered if the file is damaged.
     fn fault(&self, error: rusqlite::Error, attempted: &str) -> Fault {
-        let fault = fault(error, attempted, &self.path);
-        if fault.kind() == FaultKind::Corrupt {
+        use rusqlite::ErrorCode as E;
+        if matches!(error.sqlite_error_code(), Some(E::DatabaseCorrupt | E::NotADatabase)) {
             self.damaged.store(true, Ordering::SeqCst);
         }
-        fault
+        fault(error, attempted, &self.path)
     }
 
     /// Opens the writer again after a failure; a damaged file is dropped.
     fn recover(&self) -> Result<(), Fault> {
-        if self.damaged.swap(false, Ordering::SeqCst) {
+        if self.damaged.load(Ordering::SeqCst) {
             return self.reset();
         }
         let mut held = lock(&self.writer);
-        if held.is_none() {
-            self.install(&mut held)?;
+        if held.is_some() {
+            return Ok(());
         }
-        Ok(())
+        match self.install(&mut held) {
+            Err(fault) if fault.kind() == FaultKind::Corrupt => {
+                drop(held);
+                self.reset()
+            }
+            installed => installed,
+        }
     }
 
     /// Drops the rows of another ledger, or of one that has since lost entries.
@@ -415,12 +423,16 @@ impl Projections {
         lock(&self.idle).clear();
         *held = None;
         remove(&self.path)?;
-        self.install(&mut held)
+        self.install(&mut held)?;
+        // Whoever reads the file holds it: nobody found this one damaged.
+        self.damaged.store(false, Ordering::SeqCst);
+        Ok(())
     }
 
     /// Opens the writer, and knows what its file holds.
     fn install(&self, held: &mut Option<Writer>) -> Result<(), Fault> {
-        let (writer, keys) = open_writer(&self.path, self.waiting)?;
+        let (writer, keys, folded) = open_writer(&self.path, self.waiting)?;
+        self.fold_owed.store(!folded, Ordering::SeqCst);
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
         self.applied.send_replace(writer.progress.as_ref().map_or(0, |p| p.size));
         *held = Some(writer);
@@ -508,13 +520,14 @@ async fn read_rows(store: &dyn Store, from: Position, limit: usize) -> Result<Di
         let next = Position(from.0 + rows.len() as u64);
         let few = READ_ENTRIES.min(limit - rows.len());
         let (more, theirs) = store.disclosed(next, few).await?;
-        if more.is_empty() {
-            break;
-        }
+        let ends = more.len() < few;
         bytes += more.iter().map(|row| row.sealed.leaf.len()).sum::<usize>();
         bytes += theirs.iter().map(|row| row.encoded.len()).sum::<usize>();
         rows.extend(more);
         disclosures.extend(theirs);
+        if ends {
+            break;
+        }
     }
     Ok((rows, disclosures))
 }
@@ -523,7 +536,8 @@ async fn link_at(store: &dyn Store, position: Position) -> Result<Option<Hash32>
     Ok(store.entry(position).await?.map(|row| row.sealed.link))
 }
 
-fn open_writer(path: &Path, waiting: usize) -> Result<(Writer, Keys), Fault> {
+/// The writer, the keys that wait, and whether the log is free of what was erased.
+fn open_writer(path: &Path, waiting: usize) -> Result<(Writer, Keys, bool), Fault> {
     let failed = |e| fault(e, "open the projections", path);
     let connection = connect(path).map_err(failed)?;
     let connection = match schema_of(&connection).map_err(failed)? {
@@ -544,9 +558,16 @@ fn open_writer(path: &Path, waiting: usize) -> Result<(Writer, Keys), Fault> {
     }
     let words = Words::load(&connection).map_err(failed)?;
     let keys = Keys::load(&connection, waiting).map_err(failed)?;
-    let mut writer = Writer { connection, words, progress, fold_owed: true };
-    writer.fold_if_owed();
-    Ok((writer, keys))
+    let folded = fold_now(&connection);
+    Ok((Writer { connection, words, progress }, keys, folded))
+}
+
+/// Whether the log could be emptied now.
+fn fold_now(connection: &Connection) -> bool {
+    let _ = connection.busy_timeout(Duration::ZERO);
+    let folded = fold_log(connection);
+    let _ = connection.busy_timeout(BUSY);
+    folded
 }
 
 fn schema_of(connection: &Connection) -> rusqlite::Result<i64> {

@@ -114,16 +114,21 @@ async fn of_two_servers_one_writes_the_other_follows_and_takes_over_when_it_ends
     sound(&**third.store()).await;
 }
 
+/// Two servers, the first as if it had slept: the other one has the lease, and it does not
+/// know.
+async fn one_asleep(cluster: &Cluster, [a, b]: [&Path; 2]) -> (Ledger, Ledger) {
+    let url = settled(cluster).await;
+    let first = on(&url, a, Purpose::Serve).await;
+    recorded(&first, 1).await;
+    cluster.psql("ledger", "UPDATE lease SET renewed = '-infinity'");
+    (first, on(&url, b, Purpose::Serve).await)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_lost_its_lease_unawares_records_nothing_and_follows() {
     let cluster = Cluster::start(&[]);
-    let url = settled(&cluster).await;
     let [a, b] = [0; 2].map(|_| tempfile::tempdir().expect("a directory"));
-    let first = on(&url, a.path(), Purpose::Serve).await;
-    recorded(&first, 1).await;
-    // As if it had slept: another one has the lease, and it does not know.
-    cluster.psql("ledger", "UPDATE lease SET renewed = '-infinity'");
-    let second = on(&url, b.path(), Purpose::Serve).await;
+    let (first, second) = one_asleep(&cluster, [a.path(), b.path()]).await;
     assert_eq!(second.standing(), Standing::Writes);
     let size = second.size();
     let late = first.submit(&sign(access("cnamts", "suivi", 2))).await;
@@ -138,13 +143,9 @@ async fn a_server_that_lost_its_lease_unawares_records_nothing_and_follows() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_gets_its_lease_back_has_read_what_another_wrote_meanwhile() {
     let cluster = Cluster::start(&[]);
-    let url = settled(&cluster).await;
     let [a, b] = [0; 2].map(|_| tempfile::tempdir().expect("a directory"));
-    let first = on(&url, a.path(), Purpose::Serve).await;
-    recorded(&first, 1).await;
-    // As if it had slept while another one came, wrote, and went.
-    cluster.psql("ledger", "UPDATE lease SET renewed = '-infinity'");
-    let second = on(&url, b.path(), Purpose::Serve).await;
+    let (first, second) = one_asleep(&cluster, [a.path(), b.path()]).await;
+    // The other one writes, and goes.
     let receipt = recorded(&second, 2).await;
     let size = second.size();
     second.shutdown().await;

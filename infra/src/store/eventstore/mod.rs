@@ -201,11 +201,11 @@ impl KurrentStore {
         writer: &mut MutexGuard<'_, Writer>,
         pending: &Pending,
     ) -> Result<Head, Fault> {
-        if let Some((size, after, messages)) = writer.unsettled.take() {
-            match self.send(size, after, &messages).await {
-                Ok(()) | Err(NotAppended::WrongRevision) => {}
+        // Forgotten only once it is known: whoever asks may go away meanwhile.
+        if let Some((size, after, messages)) = &writer.unsettled {
+            match self.send(*size, *after, messages).await {
+                Ok(()) | Err(NotAppended::WrongRevision) => writer.unsettled = None,
                 Err(NotAppended::Refused(fault) | NotAppended::Unknown(fault)) => {
-                    writer.unsettled = Some((size, after, messages));
                     return Err(fault);
                 }
             }
