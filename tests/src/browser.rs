@@ -34,6 +34,9 @@ impl Browser {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
+            // A form refused before it is read ends its connection, of which a client that
+            // keeps it learns when it sends the next one. Browsers then send that anew.
+            .max_idle_connections(0)
             .build()
             .new_agent();
         let base = url.trim_end_matches('/').to_owned();
