@@ -1,12 +1,13 @@
 //! Projections: what the ledger's lists, searches and counts are answered from.
 //!
 //! `Ledger → read → rows + how far they go, in one transaction → queries`. What was just
-//! recorded here is still in memory and is not read back. A file of its
-//! own beside the ledger, computed from the entries and from nothing else, so it is
-//! disposable: of another schema, of another ledger, or damaged, it is dropped and filled
-//! again. Behind the ledger by its lag, and ahead only of a replica that is late. Who may read what is not decided here
-//! (`visible_to` is what the caller says). Beside the verdict recorded stands the one as known
-//! now, kept up to date by judging again the accesses that an entry touches (`again.rs`).
+//! recorded here is still in memory and is not read back. A file of its own beside the
+//! ledger, computed from the entries and from nothing else, so it is disposable: of another
+//! schema, of another ledger, or damaged, it is dropped and filled again. Behind the ledger
+//! by its lag, and ahead only of a replica that is late. Who may read what is not decided
+//! here (`visible_to` is what the caller says). Beside the verdict recorded stands the one as
+//! known now, kept up to date by judging again the accesses that an entry touches
+//! (`again.rs`).
 
 mod again;
 mod counts;
