@@ -6,7 +6,7 @@ use super::row::{int, int_32};
 use crate::store::{Batch, EntryRow};
 
 pub(super) const APPEND: &str = "SELECT outcome, size, link FROM append_batch($1, $2, $3, $4, $5, $6, $7, \
-     $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)";
+     $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)";
 
 /// A batch by columns, as the database takes it: one array a column.
 pub(super) struct Columns<'a> {
@@ -68,11 +68,13 @@ impl<'a> Columns<'a> {
     /// In the order of `append_batch`.
     pub(super) fn parameters<'p>(
         &'p self,
+        me: &'p String,
         epoch: &'p i64,
         size: &'p i64,
         link: &'p &'p [u8],
-    ) -> [&'p (dyn ToSql + Sync); 24] {
+    ) -> [&'p (dyn ToSql + Sync); 25] {
         [
+            me,
             epoch,
             size,
             link,

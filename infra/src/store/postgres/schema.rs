@@ -7,7 +7,10 @@ use super::servers::Servers;
 use crate::store::{Fault, FaultKind};
 
 /// Schema steps; the number of those applied is in `schema_steps`.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/postgres/0001_ledger.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/postgres/0001_ledger.sql"),
+    include_str!("../../../migrations/postgres/0002_holder.sql"),
+];
 /// Held while the schema is made: two servers started at once make it once.
 const MIGRATION_LOCK: i64 = 0x0067_7265_6666_6531;
 
