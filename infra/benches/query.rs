@@ -125,7 +125,7 @@ fn main() {
         let (rows, disclosures): (Vec<_>, Vec<_>) =
             (from..until).map(|position| access(position, people)).unzip();
         let start = Instant::now();
-        projections.apply(ORIGIN, rows, &disclosures, &register, &none).expect("a batch");
+        projections.apply(ORIGIN, rows, disclosures, &register, &none).expect("a batch");
         spent += start.elapsed();
         total += start.elapsed();
         count += until - from;

@@ -102,7 +102,7 @@ impl Made {
             let batch = from as usize..(from + BATCH).min(self.size()) as usize;
             let kept: Vec<_> = self.disclosures[batch.clone()].iter().flatten().cloned().collect();
             let rows = self.rows[batch].to_vec();
-            projections.apply(ORIGIN, rows, &kept, &self.register, &earlier).expect("a batch");
+            projections.apply(ORIGIN, rows, kept, &self.register, &earlier).expect("a batch");
         }
         start.elapsed().as_secs_f64()
     }

@@ -155,7 +155,7 @@ async fn proven(
         min_size: trust.min_size,
     });
     let own = store.entries_of_types(&[StreamType::Ledger], Position(1), 10_000).await?;
-    let rotations: Vec<Vec<u8>> = own.iter().map(|row| row.sealed.to_json_line()).collect();
+    let rotations: Vec<Vec<u8>> = own.entries.iter().map(|row| row.sealed.to_json_line()).collect();
     keys.follow(rotations.iter().map(Vec::as_slice))?;
     let mut found = Vec::with_capacity(receipts.len());
     for path in receipts {

@@ -223,6 +223,7 @@ impl Erased {
         loop {
             let page =
                 store.entries_of_types(&[StreamType::Subject], self.read_until, PAGE).await?;
+            let page = page.entries;
             let Some(last) = page.last() else { return Ok(()) };
             self.read_until = last.position.tree_size().next();
             for entry in &page {

@@ -26,7 +26,7 @@ use greffe_domain::seal::{Position, TreeSize};
 
 use crate::store::{
     AppendError, Batch, Damage, Disclosed, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey,
-    FilingRow, Head, Lead, RecordedFiling, Store,
+    FilingRow, Found, Head, Lead, RecordedFiling, Store,
 };
 
 /// Its usual name, in the data directory.
@@ -325,15 +325,11 @@ impl Store for Marked {
         types: &[StreamType],
         from: Position,
         limit: usize,
-    ) -> Result<Vec<EntryRow>, Fault> {
+    ) -> Result<Found, Fault> {
         self.inner.entries_of_types(types, from, limit).await
     }
 
-    async fn group_disclosures(
-        &self,
-        from: Position,
-        limit: usize,
-    ) -> Result<Vec<EntryRow>, Fault> {
+    async fn group_disclosures(&self, from: Position, limit: usize) -> Result<Found, Fault> {
         self.inner.group_disclosures(from, limit).await
     }
 

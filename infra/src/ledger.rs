@@ -860,8 +860,8 @@ fn already_there() -> Fault {
 /// Thumbprint of the key the ledger names last.
 pub(crate) async fn current_kid(store: &dyn Store) -> Result<String, OpenError> {
     let missing = || Fault::new(FaultKind::Missing, "find the ledger's key", "position 0");
-    let rows = store.entries_of_types(&[StreamType::Ledger], Position(0), 10_000).await?;
-    let last = rows.last().ok_or_else(missing)?;
+    let found = store.entries_of_types(&[StreamType::Ledger], Position(0), 10_000).await?;
+    let last = found.entries.last().ok_or_else(missing)?;
     let leaf = Leaf::parse(&last.sealed.leaf)
         .map_err(|e| OpenError::Unsound { position: last.position, reason: e.into() })?;
     let kid = match Event::read(&leaf.event) {

@@ -6,11 +6,10 @@ use greffe_domain::date::Timestamp;
 use greffe_domain::event::Event;
 use greffe_domain::kind::{EventType, StreamType};
 use greffe_domain::register::Register;
-use greffe_domain::sdjwt::Disclosure;
-use greffe_domain::seal::{Leaf, Position};
+use greffe_domain::seal::{Leaf, Position, TreeSize};
 
 use crate::cqrs::Commands;
-use crate::store::{EntryRow, Fault, FaultKind, Head, Store};
+use crate::store::{EntryRow, Fault, FaultKind, Found, Head, Store, each_with_its_own, readable};
 
 /// Entries read at once.
 const PAGE_ENTRIES: usize = 4_096;
@@ -49,8 +48,9 @@ pub async fn load(store: &dyn Store) -> Result<Loaded, Fault> {
 }
 
 impl Loaded {
-    /// Folds what the store holds by now; `each` is given what was read, a page at a time.
-    /// State moves to the store's head, or nowhere when it fails before the first page.
+    /// Folds what the store holds by now; `each` is given what was folded, a page at a time:
+    /// all of it, and each once, whether it comes to the store's head or breaks off. It goes
+    /// on from there.
     pub async fn advance(
         &mut self,
         store: &dyn Store,
@@ -75,17 +75,21 @@ impl Loaded {
             let last = Position(head.size.0 - 1);
             match store.entry(last).await? {
                 Some(row) => row.time,
-                None => return Err(corrupt("read the last entry", last, "it is missing")),
+                None => return Err(late(last)),
             }
         };
         // Where an earlier attempt ended, if it broke off.
         let mut from = Position(self.register.size());
-        let mut groups = GroupDisclosures::new(store, from);
+        let mut groups = GroupDisclosures::new(store, from, head.size);
         loop {
-            let mut rows = store.entries_of_types(&FOLDED, from, PAGE_ENTRIES).await?;
+            let Found { entries: mut rows, size } =
+                store.entries_of_types(&FOLDED, from, PAGE_ENTRIES).await?;
             // Another writer may append meanwhile.
             rows.retain(|row| row.position < head.size.next());
-            let Some(last) = rows.last() else { break };
+            let Some(last) = rows.last() else {
+                goes_as_far(size, head.size)?;
+                break;
+            };
             from = last.position.tree_size().next();
             let mut events = Vec::with_capacity(rows.len());
             for row in &rows {
@@ -93,20 +97,21 @@ impl Loaded {
             }
             let mut folded = Folded::with_capacity(rows.len());
             for (row, event) in rows.into_iter().zip(events) {
-                groups.fold_until(row.position, &mut self.register, &mut folded).await?;
+                let before = groups.fold_until(row.position, &mut self.register, &mut folded).await;
+                if let Err(fault) = before {
+                    each(folded);
+                    return Err(fault);
+                }
                 self.commands.staging().restore(row.stream.kind, &row.stream.id, &event);
                 self.register.apply(row.position.0, row.time, &event);
                 folded.push((row.position, row.time, event));
             }
             each(folded);
         }
-        let last = Position(head.size.0 - 1);
-        if store.entry(last).await?.is_none() {
-            return Err(late(last));
-        }
         let mut folded = Folded::new();
-        groups.fold_until(head.size.next(), &mut self.register, &mut folded).await?;
+        let rest = groups.fold_until(head.size.next(), &mut self.register, &mut folded).await;
         each(folded);
+        rest?;
         self.register.advance(head.size.0);
         // A number that was lost, and not erased, would let through what it should stop.
         if let Some(position) = self.register.withheld_numbers().first() {
@@ -131,11 +136,13 @@ struct GroupDisclosures<'a> {
     ahead: VecDeque<(Position, Timestamp, Event)>,
     /// Where the next page starts; `None` after the last.
     from: Option<Position>,
+    /// How far the ledger goes for us.
+    size: TreeSize,
 }
 
 impl<'a> GroupDisclosures<'a> {
-    fn new(store: &'a dyn Store, from: Position) -> Self {
-        Self { store, ahead: VecDeque::new(), from: Some(from) }
+    fn new(store: &'a dyn Store, from: Position, size: TreeSize) -> Self {
+        Self { store, ahead: VecDeque::new(), from: Some(from), size }
     }
 
     /// Folds those before a position.
@@ -165,22 +172,20 @@ impl<'a> GroupDisclosures<'a> {
 
     async fn read_page(&mut self) -> Result<(), Fault> {
         let Some(from) = self.from else { return Ok(()) };
-        let rows = self.store.group_disclosures(from, PAGE_GROUPS).await?;
-        self.from = rows.last().map(|last| last.position.tree_size().next());
-        let positions: Vec<Position> = rows.iter().map(|row| row.position).collect();
+        let Found { entries, size } = self.store.group_disclosures(from, PAGE_GROUPS).await?;
+        if entries.is_empty() {
+            goes_as_far(size, self.size)?;
+        }
+        self.from = entries.last().map(|last| last.position.tree_size().next());
+        let positions: Vec<Position> = entries.iter().map(|row| row.position).collect();
         // Again, with what they disclose of the same moment.
         let (rows, kept) = self.store.disclosed_at(&positions).await?;
         if rows.len() < positions.len() {
             return Err(late(positions[rows.len()]));
         }
-        let mut kept = kept.iter().peekable();
-        for row in rows {
-            let mut disclosures = Vec::new();
-            while let Some(disclosure) = kept.next_if(|d| d.position <= row.position) {
-                disclosures.extend(Disclosure::parse(&disclosure.encoded).ok());
-            }
+        for (row, own) in each_with_its_own((rows, kept)) {
             let leaf = read_leaf(&row)?;
-            let event = Event::read_disclosed(&leaf.event, &disclosures)
+            let event = Event::read_disclosed(&leaf.event, &readable(&own))
                 .map_err(|e| corrupt("read an event", row.position, &e.to_string()))?;
             self.ahead.push_back((row.position, row.time, event));
         }
@@ -197,12 +202,17 @@ pub(crate) async fn read_event(store: &dyn Store, row: &EntryRow) -> Result<Even
             if rows.is_empty() {
                 return Err(late(row.position));
             }
-            disclosures.iter().filter_map(|d| Disclosure::parse(&d.encoded).ok()).collect()
+            readable(&disclosures)
         }
         _ => Vec::new(),
     };
     Event::read_disclosed(&leaf.event, &disclosures)
         .map_err(|e| corrupt("read an event", row.position, &e.to_string()))
+}
+
+/// That nothing more was found counts on a server that has the whole ledger.
+fn goes_as_far(size: TreeSize, wanted: TreeSize) -> Result<(), Fault> {
+    if size < wanted { Err(late(size.next())) } else { Ok(()) }
 }
 
 /// A replica answered that has not got there yet.
@@ -214,4 +224,55 @@ fn late(position: Position) -> Fault {
 fn corrupt(attempted: &str, position: Position, why: &str) -> Fault {
     Fault::new(FaultKind::Corrupt, attempted, format!("the entry at position {position}"))
         .because(why.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::MemoryStore;
+    use crate::store::faulty::FaultyStore;
+    use crate::testing::{self, ORIGIN};
+
+    /// The head comes from a server that is ahead, pages from one that ends anywhere before.
+    #[tokio::test]
+    async fn what_a_late_server_does_not_find_is_not_taken_for_absent() {
+        let store = Arc::new(FaultyStore::new(MemoryStore::new(ORIGIN)));
+        let ledger = testing::open(Arc::clone(&store) as _).await.expect("a ledger");
+        testing::settle(&ledger).await;
+        let group = json!({"units": ["u"], "absentees": 40, "cells": [
+            {"units": ["u"], "categories": ["ABS-RATE"], "unit": "days", "value": 900,
+             "suppressed": false},
+        ]});
+        for n in 0..5 {
+            let mut body = testing::access_body("suivi", n);
+            if n % 2 == 1 {
+                let members = body.as_object_mut().expect("an object");
+                members.remove("subjects");
+                members.insert("categories".to_owned(), json!(["ABS-RATE"]));
+                members.insert("period".to_owned(), json!("2019-01/2019-12"));
+                members.insert("cohort".to_owned(), group.clone());
+            }
+            let filing = json!({"iss": "cnamts", "kind": "access.report", "body": body});
+            ledger.submit(&testing::sign(filing)).await.expect("recorded");
+        }
+        let mut whole = Folded::new();
+        Loaded::default().advance(&*store, |more| whole.extend(more)).await.expect("not late");
+        let positions = |folded: &Folded| folded.iter().map(|f| f.0).collect::<Vec<_>>();
+        assert_eq!(whole.len() as u64, ledger.size().0 - 3, "all but the accesses to individuals");
+        for end in 0..ledger.size().0 {
+            let (mut loaded, mut folded) = (Loaded::default(), Folded::new());
+            store.end_at(Position(end));
+            let late = loaded.advance(&*store, |more| folded.extend(more)).await;
+            assert_eq!(late.expect_err("it is late").kind(), FaultKind::Unavailable);
+            assert!(loaded.head.size < ledger.size());
+            store.end_at(Position(u64::MAX));
+            loaded.advance(&*store, |more| folded.extend(more)).await.expect("not late");
+            assert_eq!(positions(&folded), positions(&whole), "late from {end} on");
+            assert_eq!(loaded.head.size, ledger.size());
+        }
+    }
 }

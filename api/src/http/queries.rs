@@ -15,13 +15,12 @@ use greffe_domain::event::{Event, Filed};
 use greffe_domain::kind::StreamType;
 use greffe_domain::register::Register;
 use greffe_domain::rules::{self, CURRENT, Case, Rulebook, again};
-use greffe_domain::sdjwt::Disclosure;
 use greffe_domain::seal::{Leaf, Position};
 use greffe_domain::verdict::Verdict;
 use greffe_infra::projection::{
     AccessFilter, AccessRow, AuditFilter, FindingFilter, FindingRow, Now, Own, Page, Stats,
 };
-use greffe_infra::store::{EntryRow, Fault, FaultKind};
+use greffe_infra::store::{DisclosureRow, EntryRow, Fault, FaultKind, each_with_its_own, readable};
 
 use super::App;
 use super::problem::Problem;
@@ -75,20 +74,17 @@ fn corrupt(row: &EntryRow, why: impl std::fmt::Display) -> Fault {
     Fault::new(FaultKind::Corrupt, "read an entry", on).because(why.to_string())
 }
 
-fn read_row(row: EntryRow, disclosures: &[Disclosure]) -> Result<Read, Fault> {
+fn read_row((row, own): (EntryRow, Vec<DisclosureRow>)) -> Result<Read, Fault> {
     let leaf = Leaf::parse(&row.sealed.leaf).map_err(|e| corrupt(&row, e))?;
-    let event = Event::read_disclosed(&leaf.event, disclosures).map_err(|e| corrupt(&row, e))?;
+    let disclosures = readable(&own);
+    let event = Event::read_disclosed(&leaf.event, &disclosures).map_err(|e| corrupt(&row, e))?;
     Ok(Read { row, leaf, event })
 }
 
 /// One entry with the disclosures still kept. `None`: there is none at that position.
 pub async fn entry(app: &App, position: u64) -> Result<Option<Read>, Fault> {
-    let store = app.ledger.store();
-    let Some(row) = store.entry(Position(position)).await? else { return Ok(None) };
-    let kept = store.disclosures_at(&[row.position]).await?;
-    let disclosures: Vec<Disclosure> =
-        kept.iter().filter_map(|d| Disclosure::parse(&d.encoded).ok()).collect();
-    read_row(row, &disclosures).map(Some)
+    let disclosed = app.ledger.store().disclosed_at(&[Position(position)]).await?;
+    each_with_its_own(disclosed).next().map(read_row).transpose()
 }
 
 /// Entries from a position on, in order, until `each` has enough (answers `false`) or the
@@ -104,21 +100,13 @@ pub async fn scan(
     let mut next = from;
     while next < size {
         let limit = CHUNK.min(usize::try_from(size - next).unwrap_or(CHUNK));
-        let rows = store.entries(Position(next), limit).await?;
-        let Some(last) = rows.last().map(|r| r.position.0) else { break };
-        let kept = store.disclosures(Position(next), Position(last + 1)).await?;
-        let mut kept = kept.iter().peekable();
-        for row in rows {
-            let mut disclosures = Vec::new();
-            while kept.peek().is_some_and(|d| d.position < row.position) {
-                kept.next();
-            }
-            while kept.peek().is_some_and(|d| d.position == row.position) {
-                let kept = kept.next().expect("just peeked");
-                disclosures.extend(Disclosure::parse(&kept.encoded).ok());
-            }
+        let read = each_with_its_own(store.disclosed(Position(next), limit).await?);
+        if read.len() == 0 {
+            break;
+        }
+        for (row, own) in read {
             next = row.position.0 + 1;
-            if wanted(&row) && !each(read_row(row, &disclosures)?) {
+            if wanted(&row) && !each(read_row((row, own))?) {
                 return Ok((next < size).then_some(next));
             }
         }
@@ -225,20 +213,13 @@ pub async fn stats(app: &App) -> Result<Stats, Fault> {
 
 /// Entries at these positions, in that order, with the disclosures still kept.
 async fn read_all(app: &App, positions: &[u64]) -> Result<Vec<Read>, Fault> {
-    let positions: Vec<Position> = positions.iter().copied().map(Position).collect();
-    let store = app.ledger.store();
-    let rows = store.entries_at(&positions).await?;
-    let mut kept: HashMap<Position, Vec<Disclosure>> = HashMap::new();
-    for disclosure in store.disclosures_at(&positions).await? {
-        let of = kept.entry(disclosure.position).or_default();
-        of.extend(Disclosure::parse(&disclosure.encoded).ok());
+    let asked: Vec<Position> = positions.iter().copied().map(Position).collect();
+    let disclosed = app.ledger.store().disclosed_at(&asked).await?;
+    let mut found: HashMap<Position, Read> = HashMap::new();
+    for one in each_with_its_own(disclosed) {
+        found.insert(one.0.position, read_row(one)?);
     }
-    rows.into_iter()
-        .map(|row| {
-            let disclosures = kept.remove(&row.position).unwrap_or_default();
-            read_row(row, &disclosures)
-        })
-        .collect()
+    Ok(asked.iter().filter_map(|position| found.remove(position)).collect())
 }
 
 /// The sentence of a rule, for a reader, with what of it remains to be checked. `None`: no

@@ -6,8 +6,6 @@
 //! scope of an entry is, and what a judgement changes, is the domain's (`rules::touch`,
 //! `rules::again`).
 
-use std::collections::HashMap;
-
 use greffe_domain::date::{LegalDate, Timestamp};
 use greffe_domain::encoding::Hash32;
 use greffe_domain::event::{Event, Filed};
@@ -29,7 +27,7 @@ use super::row::{WriteError, day_number, int, listed, read_verdict, unlisted};
 use super::subjects::{IDS, subject_key};
 use super::words::{Facet, Words};
 use super::write::{FINDINGS, Writing};
-use crate::store::{Disclosed, DisclosureRow, Fault, FaultKind};
+use crate::store::{Disclosed, Fault, FaultKind, each_with_its_own};
 
 /// Accesses judged while the register is held: its writer waits meanwhile.
 const CHUNK: usize = 256;
@@ -64,15 +62,11 @@ impl Earlier {
     }
 }
 
-fn read_earlier((rows, disclosures): Disclosed) -> Result<Vec<Earlier>, Fault> {
-    let mut of: HashMap<Position, Vec<&DisclosureRow>> = HashMap::new();
-    for disclosure in &disclosures {
-        of.entry(disclosure.position).or_default().push(disclosure);
-    }
+fn read_earlier(disclosed: Disclosed) -> Result<Vec<Earlier>, Fault> {
+    let rows: Vec<_> = each_with_its_own(disclosed).collect();
     rows.into_par_iter()
-        .map(|row| {
-            let disclosures = of.get(&row.position).map_or(&[][..], Vec::as_slice);
-            let event = read_event(&row, disclosures)?;
+        .map(|(row, own)| {
+            let event = read_event(&row, &own)?;
             Ok(Earlier { position: row.position.0, recorded: row.time, event })
         })
         .collect()

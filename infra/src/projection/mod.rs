@@ -34,7 +34,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::ledger::{Ledger, Standing};
 use crate::recent::Recent;
-use crate::store::sqlite::{fault, fold_log};
+use crate::store::sqlite::{fault, fold_log_now};
 use crate::store::{Disclosed, DisclosureRow, EntryRow, Fault, FaultKind, Store};
 use again::Source;
 use read::{ReadEntry, read_entries, take_entries};
@@ -266,7 +266,7 @@ impl Projections {
     /// tried again.
     fn fold(&self, connection: &Connection) {
         if self.fold_owed.load(Ordering::SeqCst) {
-            self.fold_owed.store(!fold_now(connection), Ordering::SeqCst);
+            self.fold_owed.store(!fold_log_now(connection), Ordering::SeqCst);
         }
     }
 
@@ -357,11 +357,11 @@ impl Projections {
         &self,
         origin: &str,
         rows: Vec<EntryRow>,
-        disclosures: &[DisclosureRow],
+        disclosures: Vec<DisclosureRow>,
         register: &Register,
         earlier: &dyn Fn(&[Position]) -> Result<Disclosed, Fault>,
     ) -> Result<(), Fault> {
-        let entries = read_entries(rows, disclosures, |ask| ask(register))?;
+        let entries = read_entries((rows, disclosures), |ask| ask(register))?;
         let read_from = entries.first().map_or(0, |e| e.position);
         let register = |ask: &mut dyn FnMut(&Register)| ask(register);
         let source = Source { register: &register, entries: earlier };
@@ -500,9 +500,9 @@ async fn read_batch(
             Ok((take_entries(&run, |ask| reader.with_register(ask)), Origin::Memory))
         }),
         None => {
-            let (rows, disclosures) = read_rows(&**ledger.store(), from, limit).await?;
+            let disclosed = read_rows(&**ledger.store(), from, limit).await?;
             tokio::task::spawn_blocking(move || {
-                let entries = read_entries(rows, &disclosures, |ask| reader.with_register(ask))?;
+                let entries = read_entries(disclosed, |ask| reader.with_register(ask))?;
                 Ok((entries, Origin::Store))
             })
         }
@@ -559,16 +559,8 @@ fn open_writer(path: &Path, waiting: usize) -> Result<(Writer, Keys, bool), Faul
     }
     let words = Words::load(&connection).map_err(failed)?;
     let keys = Keys::load(&connection, waiting).map_err(failed)?;
-    let folded = fold_now(&connection);
+    let folded = fold_log_now(&connection);
     Ok((Writer { connection, words, progress }, keys, folded))
-}
-
-/// Whether the log could be emptied now.
-fn fold_now(connection: &Connection) -> bool {
-    let _ = connection.busy_timeout(Duration::ZERO);
-    let folded = fold_log(connection);
-    let _ = connection.busy_timeout(BUSY);
-    folded
 }
 
 fn schema_of(connection: &Connection) -> rusqlite::Result<i64> {

@@ -3,7 +3,6 @@
 //! From the store's rows, which runs on all cores, or from memory, where they were just
 //! recorded: that saves most of the work.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use greffe_domain::body::Body;
@@ -24,7 +23,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::entry::Entry;
 use crate::recent::Run;
-use crate::store::{DisclosureRow, EntryRow, Fault, FaultKind};
+use crate::store::{Disclosed, DisclosureRow, EntryRow, Fault, FaultKind, each_with_its_own};
 
 /// Fewer entries than this are read where they are: waking a core costs more.
 const READ_ALONE: usize = 64;
@@ -75,33 +74,24 @@ pub(super) struct ReadEntry {
 ///
 /// `register`: at least as far as the last of them.
 pub(super) fn read_entries(
-    rows: Vec<EntryRow>,
-    disclosures: &[DisclosureRow],
+    disclosed: Disclosed,
     with_register: impl Fn(&mut dyn FnMut(&Register)),
 ) -> Result<Vec<ReadEntry>, Fault> {
-    let mut of: HashMap<Position, Vec<&DisclosureRow>> = HashMap::new();
-    for disclosure in disclosures {
-        of.entry(disclosure.position).or_default().push(disclosure);
-    }
-    let read = |row: EntryRow| {
-        let disclosures = of.get(&row.position).map_or(&[][..], Vec::as_slice);
-        read_entry(row, disclosures)
-    };
+    let mut rows = each_with_its_own(disclosed);
     let mut entries: Vec<ReadEntry> = Vec::with_capacity(rows.len());
-    let mut rows = rows.into_iter();
     loop {
-        let together: Vec<EntryRow> = rows.by_ref().take(READ_TOGETHER).collect();
+        let together: Vec<_> = rows.by_ref().take(READ_TOGETHER).collect();
         if together.is_empty() {
             break;
         }
         let from = entries.len();
         if together.len() < READ_ALONE {
             for row in together {
-                entries.push(read(row)?);
+                entries.push(read_entry(row)?);
             }
         } else {
             let read: Vec<ReadEntry> =
-                together.into_par_iter().map(read).collect::<Result<_, _>>()?;
+                together.into_par_iter().map(read_entry).collect::<Result<_, _>>()?;
             entries.extend(read);
         }
         place(&mut entries[from..], &with_register);
@@ -151,12 +141,12 @@ pub(super) fn controller(view: View<'_>, processing: &str) -> Option<String> {
 }
 
 /// The event of an entry, with the disclosures at hand.
-pub(super) fn read_event(row: &EntryRow, disclosures: &[&DisclosureRow]) -> Result<Event, Fault> {
+pub(super) fn read_event(row: &EntryRow, disclosures: &[DisclosureRow]) -> Result<Event, Fault> {
     read_judged(row, disclosures).map(|(event, _)| event)
 }
 
 /// The event, and the version of the rules in force when it was recorded.
-fn read_judged(row: &EntryRow, disclosures: &[&DisclosureRow]) -> Result<(Event, String), Fault> {
+fn read_judged(row: &EntryRow, disclosures: &[DisclosureRow]) -> Result<(Event, String), Fault> {
     /// The rest of a leaf stands in the row's columns; `greffe fsck` checks that they agree.
     #[derive(Deserialize)]
     struct EventOf {
@@ -178,8 +168,8 @@ fn read_judged(row: &EntryRow, disclosures: &[&DisclosureRow]) -> Result<(Event,
     Ok((event.map_err(|e| corrupt(e.to_string()))?, leaf.rulebook))
 }
 
-fn read_entry(row: EntryRow, disclosures: &[&DisclosureRow]) -> Result<ReadEntry, Fault> {
-    let (event, rulebook) = read_judged(&row, disclosures)?;
+fn read_entry((row, own): (EntryRow, Vec<DisclosureRow>)) -> Result<ReadEntry, Fault> {
+    let (event, rulebook) = read_judged(&row, &own)?;
     let EntryRow { position, stream, time, sealed: SealedEntry { link, .. }, .. } = row;
     Ok(of_event(position, link, stream, time, Arc::new(event), &rulebook))
 }

@@ -202,9 +202,8 @@ impl<'k> Added<'k> {
                 "SELECT digest, id / {IDS} FROM subjects WHERE member = 0 \
                  AND digest IN (SELECT unhex(value) FROM json_each(?1))"
             );
-            let all: Vec<Hash32> = erased.digests.iter().copied().collect();
             let mut statement = connection.prepare_cached(&sql)?;
-            let mut rows = statement.query([as_json(&all)])?;
+            let mut rows = statement.query([as_json(&erased.digests)])?;
             while let Some(row) = rows.next()? {
                 erased.accesses.insert((row.get(0)?, row.get(1)?));
             }
@@ -224,13 +223,12 @@ impl<'k> Added<'k> {
     }
 
     /// Ends a batch that starts at `size`: inserts what waits, sweeps keys into the table, and
-    /// deletes the rows that disclosures of these digests made, of accesses before
-    /// `read_from`. Answers how far every key is in the table, too.
+    /// deletes the rows that what it erases made, of accesses before `read_from`. Answers how
+    /// far every key is in the table, too.
     pub fn finish(
         mut self,
         connection: &Connection,
         size: u64,
-        erased: &[Hash32],
         read_from: u64,
     ) -> rusqlite::Result<(Settled, u64)> {
         self.flush(connection)?;
@@ -243,7 +241,7 @@ impl<'k> Added<'k> {
         };
         let forgotten = match read_from {
             0 => Vec::new(),
-            _ => erase(connection, erased, read_from)?,
+            _ => erase(connection, &self.erased.digests, read_from)?,
         };
         Ok((Settled { plan, forgotten }, keyed))
     }
@@ -253,7 +251,7 @@ impl<'k> Added<'k> {
 /// all of its lists: the erasures of a batch share one pass over the rows.
 fn erase(
     connection: &Connection,
-    digests: &[Hash32],
+    digests: &BTreeSet<Hash32>,
     read_from: u64,
 ) -> rusqlite::Result<Vec<Key>> {
     if digests.is_empty() {
@@ -277,7 +275,7 @@ fn erase(
 }
 
 /// A list for `json_each` and `unhex`.
-fn as_json(digests: &[Hash32]) -> String {
+fn as_json(digests: &BTreeSet<Hash32>) -> String {
     let digests: Vec<String> =
         digests.iter().map(|d| format!("\"{}\"", HEXLOWER.encode(&d.0))).collect();
     format!("[{}]", digests.join(","))

@@ -1278,7 +1278,9 @@ async fn a_batch_that_fails_leaves_the_rows_and_the_cursor_of_the_one_before() {
     let (first, second) = rows.split_at(12);
     let apply = |p: &Projections, rows: &[EntryRow]| {
         let none = |_: &[Position]| Ok((Vec::new(), Vec::new()));
-        court.ledger.with_register(|r| p.apply(ORIGIN, rows.to_vec(), &disclosures, r, &none))
+        court
+            .ledger
+            .with_register(|r| p.apply(ORIGIN, rows.to_vec(), disclosures.clone(), r, &none))
     };
     let p = open(directory.path());
     apply(&p, first).expect("a batch");
@@ -1445,7 +1447,9 @@ async fn a_file_damaged_while_it_is_open_is_dropped_and_filled_again() {
     let p = open(directory.path());
     p.catch_up(&court.ledger).await.expect("a pass");
     // All of it is in the file, and none in the log.
-    assert!(fold_log(&rusqlite::Connection::open(&path).expect("a connection")));
+    assert!(crate::store::sqlite::fold_log(
+        &rusqlite::Connection::open(&path).expect("a connection")
+    ));
     let file = std::fs::OpenOptions::new().write(true).open(&path).expect("the file");
     let pages = file.metadata().expect("its size").len() / 4096;
     for page in 1..pages {

@@ -108,7 +108,7 @@ pub(super) fn write_batch(
     };
     let transaction = connection.transaction()?;
     let erased: BTreeSet<Hash32> = batch.iter().flat_map(|e| e.erased.iter().copied()).collect();
-    let mut writing = Writing::new(&transaction, words, keys, erased.clone());
+    let mut writing = Writing::new(&transaction, words, keys, erased);
     for entry in batch {
         write_entry(&mut writing, entry)?;
         again::under_current_rules(&mut writing, entry, source)?;
@@ -120,8 +120,7 @@ pub(super) fn write_batch(
     writing.flush()?;
     let Writing { counts, subjects, .. } = writing;
     counts.write(&transaction)?;
-    let erased: Vec<Hash32> = erased.into_iter().collect();
-    let (settled, keyed) = subjects.finish(&transaction, first.position, &erased, read_from)?;
+    let (settled, keyed) = subjects.finish(&transaction, first.position, read_from)?;
     transaction
         .prepare_cached("INSERT OR REPLACE INTO progress VALUES (1, ?1, ?2, ?3, ?4, ?5)")?
         .execute(params![

@@ -347,11 +347,14 @@ async fn streams_are_read_by_version(store: &impl Store, sample: &mut Sample) {
     let of = |types: &'static [StreamType]| async move {
         store.entries_of_types(types, Position(0), 100).await.expect("entries")
     };
+    let size = sample.head().size;
     let register = of(&[StreamType::Ledger, StreamType::Party, StreamType::Processing]).await;
-    let at: Vec<u64> = register.iter().map(|e| e.position.0).collect();
+    let at: Vec<u64> = register.entries.iter().map(|e| e.position.0).collect();
     assert_eq!(at, [0, first, first + 1, first + 2, first + 3]);
-    assert_eq!(of(&[StreamType::Access, StreamType::Processing]).await.len(), 24);
-    assert_eq!(of(&[StreamType::Party]).await, []);
+    assert_eq!(register.size, size);
+    assert_eq!(of(&[StreamType::Access, StreamType::Processing]).await.entries.len(), 24);
+    let none = of(&[StreamType::Party]).await;
+    assert_eq!((none.entries, none.size), (Vec::new(), size), "none up to there");
 }
 
 async fn disclosures_about_groups_are_found_among_accesses(
@@ -378,15 +381,18 @@ async fn disclosures_about_groups_are_found_among_accesses(
         batch.entries.push(row);
     }
     append(store, sample, batch).await;
+    let size = sample.head().size;
     let at = |from: u64, limit: usize| async move {
         let found = store.group_disclosures(Position(from), limit).await.expect("entries");
-        found.iter().map(|e| e.position.0).collect::<Vec<_>>()
+        assert_eq!(found.size, size, "however few it finds");
+        found.entries.iter().map(|e| e.position.0).collect::<Vec<_>>()
     };
     assert_eq!(at(0, 100).await, [first, first + 2]);
     assert_eq!(at(first + 1, 100).await, [first + 2]);
     assert_eq!(at(0, 1).await, [first], "a page is limited");
+    assert!(at(first + 3, 100).await.is_empty());
     let found = store.group_disclosures(Position(0), 100).await.expect("entries");
-    assert!(found[0] == sample.entries[usize::try_from(first).expect("a small position")]);
+    assert!(found.entries[0] == sample.entries[usize::try_from(first).expect("a small position")]);
 }
 
 async fn filings_are_found_by_author_and_jti(store: &impl Store, sample: &mut Sample) {

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::{
     AppendError, Batch, Damage, Disclosed, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey,
-    FilingRow, Head, Lead, RecordedFiling, Store,
+    FilingRow, Found, Head, Lead, RecordedFiling, Store,
 };
 
 /// How one write goes.
@@ -36,7 +36,8 @@ pub struct FaultyStore<S> {
     inner: S,
     writes: Mutex<VecDeque<Failure>>,
     heads: Mutex<usize>,
-    /// Where entries read with their disclosures end, as on a replica that is late.
+    /// Where entries end that are looked for, or read with their disclosures, as on a replica
+    /// that is late; the head and single ones are of the primary.
     late: AtomicU64,
     /// Appends wait while it is false.
     gate: watch::Sender<bool>,
@@ -54,9 +55,17 @@ impl<S: Store> FaultyStore<S> {
         Self { inner, writes, heads, late, gate, came, lookups }
     }
 
-    /// Entries from this position on are not read together with their disclosures.
+    /// Entries from this position on are neither found among others nor read together with
+    /// their disclosures.
     pub fn end_at(&self, Position(late): Position) {
         self.late.store(late, Ordering::SeqCst);
+    }
+
+    fn until_late(&self, found: Found) -> Found {
+        let late = TreeSize(self.late.load(Ordering::SeqCst));
+        let Found { mut entries, size } = found;
+        entries.retain(|row| row.position < late.next());
+        Found { entries, size: size.min(late) }
     }
 
     /// Lets the appends to come wait.
@@ -164,16 +173,12 @@ impl<S: Store> Store for FaultyStore<S> {
         types: &[StreamType],
         from: Position,
         limit: usize,
-    ) -> Result<Vec<EntryRow>, Fault> {
-        self.inner.entries_of_types(types, from, limit).await
+    ) -> Result<Found, Fault> {
+        Ok(self.until_late(self.inner.entries_of_types(types, from, limit).await?))
     }
 
-    async fn group_disclosures(
-        &self,
-        from: Position,
-        limit: usize,
-    ) -> Result<Vec<EntryRow>, Fault> {
-        self.inner.group_disclosures(from, limit).await
+    async fn group_disclosures(&self, from: Position, limit: usize) -> Result<Found, Fault> {
+        Ok(self.until_late(self.inner.group_disclosures(from, limit).await?))
     }
 
     async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault> {

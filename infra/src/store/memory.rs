@@ -11,7 +11,7 @@ use greffe_domain::seal::{Position, TreeSize};
 
 use super::{
     AppendError, Batch, Damage, Disclosed, DisclosureRow, EntryRow, Fault, FilingKey, FilingRow,
-    Head, RecordedFiling, Store, disclosed,
+    Found, Head, RecordedFiling, Store, disclosed, disclosed_at,
 };
 
 #[derive(Debug)]
@@ -53,6 +53,11 @@ impl Rows {
     fn after(&self, from: Position) -> impl Iterator<Item = &EntryRow> {
         let from = usize::try_from(from.0).unwrap_or(usize::MAX).min(self.entries.len());
         self.entries[from..].iter()
+    }
+
+    fn found(&self, from: Position, limit: usize, so: impl Fn(&EntryRow) -> bool) -> Found {
+        let entries = self.after(from).filter(|row| so(row)).take(limit).cloned().collect();
+        Found { entries, size: self.head().size }
     }
 
     fn append(&mut self, batch: Batch) {
@@ -111,19 +116,13 @@ impl Store for MemoryStore {
         types: &[StreamType],
         from: Position,
         limit: usize,
-    ) -> Result<Vec<EntryRow>, Fault> {
+    ) -> Result<Found, Fault> {
         let rows = self.rows();
-        let of_types = rows.after(from).filter(|e| types.contains(&e.stream.kind));
-        Ok(of_types.take(limit).cloned().collect())
+        Ok(rows.found(from, limit, |e| types.contains(&e.stream.kind)))
     }
 
-    async fn group_disclosures(
-        &self,
-        from: Position,
-        limit: usize,
-    ) -> Result<Vec<EntryRow>, Fault> {
-        let rows = self.rows();
-        Ok(rows.after(from).filter(|e| e.discloses_group()).take(limit).cloned().collect())
+    async fn group_disclosures(&self, from: Position, limit: usize) -> Result<Found, Fault> {
+        Ok(self.rows().found(from, limit, EntryRow::discloses_group))
     }
 
     async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault> {
@@ -193,7 +192,7 @@ impl Store for MemoryStore {
     }
 
     async fn disclosed_at(&self, positions: &[Position]) -> Result<Disclosed, Fault> {
-        Ok((self.entries_at(positions).await?, self.disclosures_at(positions).await?))
+        disclosed_at(self, positions).await
     }
 
     async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault> {

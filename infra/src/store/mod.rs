@@ -17,10 +17,13 @@ mod memory;
 pub mod postgres;
 pub mod sqlite;
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use greffe_domain::date::Timestamp;
 use greffe_domain::encoding::Hash32;
 use greffe_domain::kind::{EventType, StreamType};
+use greffe_domain::sdjwt::Disclosure;
 use greffe_domain::seal::{FilingRef, Position, SealedEntry, StreamRef, TreeSize};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -218,12 +221,11 @@ pub trait Store: Send + Sync {
         types: &[StreamType],
         from: Position,
         limit: usize,
-    ) -> Result<Vec<EntryRow>, Fault>;
+    ) -> Result<Found, Fault>;
 
     /// At most `limit` accesses from a position on, in order, that disclose something about
     /// a group ([`EntryRow::discloses_group`]). Accesses to individuals are not read.
-    async fn group_disclosures(&self, from: Position, limit: usize)
-    -> Result<Vec<EntryRow>, Fault>;
+    async fn group_disclosures(&self, from: Position, limit: usize) -> Result<Found, Fault>;
 
     async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault>;
 
@@ -273,6 +275,14 @@ pub trait Store: Send + Sync {
     async fn own_damage(&self) -> Result<Option<Damage>, Fault>;
 }
 
+/// Entries among others, and how far the store that was asked went at that moment: that
+/// there are no more means something up to there.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub entries: Vec<EntryRow>,
+    pub size: TreeSize,
+}
+
 /// Entries, then their disclosures, of a store that only one server holds: what was appended
 /// together is seen together, since the disclosures are read later.
 async fn disclosed<S: Store + ?Sized>(
@@ -284,6 +294,33 @@ async fn disclosed<S: Store + ?Sized>(
     let until = entries.last().map_or(from, |last| last.position.tree_size().next());
     let disclosures = store.disclosures(from, until).await?;
     Ok((entries, disclosures))
+}
+
+/// The same of the entries at these positions.
+async fn disclosed_at<S: Store + ?Sized>(
+    store: &S,
+    positions: &[Position],
+) -> Result<Disclosed, Fault> {
+    Ok((store.entries_at(positions).await?, store.disclosures_at(positions).await?))
+}
+
+/// Each entry with its own disclosures, in the order of the entries.
+pub fn each_with_its_own(
+    (entries, disclosures): Disclosed,
+) -> impl ExactSizeIterator<Item = (EntryRow, Vec<DisclosureRow>)> {
+    let mut of: HashMap<Position, Vec<DisclosureRow>> = HashMap::new();
+    for disclosure in disclosures {
+        of.entry(disclosure.position).or_default().push(disclosure);
+    }
+    entries.into_iter().map(move |entry| {
+        let own = of.remove(&entry.position).unwrap_or_default();
+        (entry, own)
+    })
+}
+
+/// Those that can be read: what is damaged discloses nothing.
+pub fn readable(disclosures: &[DisclosureRow]) -> Vec<Disclosure> {
+    disclosures.iter().filter_map(|d| Disclosure::parse(&d.encoded).ok()).collect()
 }
 
 /// Of a filing's digest without an item, or an item without a digest: which column is wrong,
@@ -339,15 +376,11 @@ impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
         types: &[StreamType],
         from: Position,
         limit: usize,
-    ) -> Result<Vec<EntryRow>, Fault> {
+    ) -> Result<Found, Fault> {
         (**self).entries_of_types(types, from, limit).await
     }
 
-    async fn group_disclosures(
-        &self,
-        from: Position,
-        limit: usize,
-    ) -> Result<Vec<EntryRow>, Fault> {
+    async fn group_disclosures(&self, from: Position, limit: usize) -> Result<Found, Fault> {
         (**self).group_disclosures(from, limit).await
     }
 

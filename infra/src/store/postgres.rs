@@ -3,8 +3,8 @@
 //! Who appends has the **lease**: a row with an epoch that grows each time its holder
 //! changes (`infra/migrations/postgres`). It is renewed by every append and, when idle, by
 //! [`Store::lead`]; not renewed for [`LEASE`], another server takes it. Time only decides who
-//! may ask: what keeps two servers from forking a ledger is the epoch, which every append
-//! names and the database checks under the row's lock, with the head.
+//! may ask: what keeps two servers from forking a ledger is holder and epoch, which every
+//! append names and the database checks under the row's lock, with the head.
 //!
 //! An append is one call of one function: one transaction, one round trip, nothing open on
 //! the server when a connection breaks. An error that the server answered means that nothing
@@ -37,7 +37,8 @@ use tokio_postgres::{Client, Row, Statement};
 use self::columns::{APPEND, Columns};
 use self::row::{
     DISCLOSED, DISCLOSURE_COLUMNS, ENTRY_COLUMNS, FILING_COLUMNS, Unreadable, disclosed_row,
-    disclosure_row, entry_row, filing_row, hash32, head_row, int, unsigned, unsigned_32, unzip,
+    disclosure_row, entry_row, filing_row, found_row, hash32, head_row, int, unsigned, unsigned_32,
+    unzip,
 };
 use self::schema::{MISSING_GUARD, check_version, migrate, schema_of};
 use self::servers::{
@@ -47,7 +48,7 @@ use self::servers::{
 use super::damage::{Damage, Row as DamagedRow};
 use super::{
     AppendError, Batch, Disclosed, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey, FilingRow,
-    Head, Lead, RecordedFiling, Store,
+    Found, Head, Lead, RecordedFiling, Store,
 };
 use crate::entropy;
 
@@ -243,6 +244,34 @@ impl PostgresStore {
         rows.iter().map(|row| of(row).map_err(|e| self.damaged(attempted, e))).collect()
     }
 
+    /// Entries that are so, and how far the ledger went on the server that was asked: one
+    /// statement, hence one moment of one server. `condition` may have parameters from $3 on.
+    async fn found(
+        &self,
+        attempted: &str,
+        condition: &str,
+        from: Position,
+        limit: usize,
+        more: &[&(dyn ToSql + Sync)],
+    ) -> Result<Found, Fault> {
+        let sql = format!(
+            "SELECT {ENTRY_COLUMNS}, size \
+             FROM (SELECT coalesce(max(position) + 1, 0) AS size FROM entries) AS s \
+             LEFT JOIN LATERAL (SELECT {ENTRY_COLUMNS} FROM entries \
+             WHERE {condition} AND position >= $1 ORDER BY position LIMIT $2) AS e ON true \
+             ORDER BY position"
+        );
+        let (from, limit) = (int(from.0), limit as i64);
+        let parameters = [&[&from, &limit as &(dyn ToSql + Sync)], more].concat();
+        let mut size = TreeSize(0);
+        let mut entries = Vec::new();
+        for (entry, at) in self.read(attempted, &sql, &parameters, found_row).await? {
+            entries.extend(entry);
+            size = at;
+        }
+        Ok(Found { entries, size })
+    }
+
     fn damaged(&self, attempted: &str, error: Unreadable) -> Fault {
         Fault::new(FaultKind::Corrupt, attempted, self.shown()).because(error)
     }
@@ -328,7 +357,7 @@ impl PostgresStore {
         let size = int(batch.expected.size.0);
         let link = &batch.expected.link.0[..];
         self.session(writer).await.map_err(AppendError::NotApplied)?;
-        let parameters = columns.parameters(&epoch, &size, &link);
+        let parameters = columns.parameters(&self.me, &epoch, &size, &link);
         // Until there is an answer nobody knows; if we are stopped meanwhile, it stays so.
         (writer.settled, writer.doubtful) = (false, true);
         let session = writer.session.as_ref().expect("opened above");
@@ -393,7 +422,8 @@ impl Store for PostgresStore {
         let epoch = self.epoch.load(Ordering::SeqCst);
         if epoch != 0 {
             // Losing a renewal does no harm: it need not wait for a disk, nor for a replica.
-            let renewed = self.rows("renew the lease", "SELECT renew_lease($1)", &[&epoch]).await?;
+            let sql = "SELECT renew_lease($1, $2)";
+            let renewed = self.rows("renew the lease", sql, &[&self.me, &epoch]).await?;
             if renewed.first().is_some_and(|row| row.get(0)) {
                 return Ok(Lead::Held);
             }
@@ -426,7 +456,8 @@ impl Store for PostgresStore {
         let epoch = self.epoch.swap(0, Ordering::SeqCst);
         if epoch != 0 {
             // Not given back, it runs out.
-            let _ = self.rows("give the lease back", "SELECT release_lease($1)", &[&epoch]).await;
+            let sql = "SELECT release_lease($1, $2)";
+            let _ = self.rows("give the lease back", sql, &[&self.me, &epoch]).await;
         }
     }
 
@@ -474,32 +505,20 @@ impl Store for PostgresStore {
         types: &[StreamType],
         from: Position,
         limit: usize,
-    ) -> Result<Vec<EntryRow>, Fault> {
+    ) -> Result<Found, Fault> {
         let names: Vec<&str> = types.iter().map(|t| t.as_str()).collect();
         // The condition of the partial index, in its own words.
         let register =
             if types.contains(&StreamType::Access) { "" } else { "stream_type <> 'access' AND" };
-        let sql = format!(
-            "SELECT {ENTRY_COLUMNS} FROM entries \
-             WHERE {register} stream_type = ANY ($1) AND position >= $2 ORDER BY position LIMIT $3"
-        );
-        self.read("read entries", &sql, &[&names, &int(from.0), &(limit as i64)], entry_row).await
+        let condition = format!("{register} stream_type = ANY ($3)");
+        self.found("read entries", &condition, from, limit, &[&names]).await
     }
 
-    async fn group_disclosures(
-        &self,
-        from: Position,
-        limit: usize,
-    ) -> Result<Vec<EntryRow>, Fault> {
+    async fn group_disclosures(&self, from: Position, limit: usize) -> Result<Found, Fault> {
         // The condition of the index, word for word.
-        let sql = format!(
-            "SELECT {ENTRY_COLUMNS} FROM entries \
-             WHERE stream_type = 'access' AND event_type <> 'AccessDenied' \
-             AND strpos(leaf, '\"cohort\":{{') > 0 \
-             AND position >= $1 ORDER BY position LIMIT $2"
-        );
-        let parameters: [&(dyn ToSql + Sync); 2] = [&int(from.0), &(limit as i64)];
-        self.read("read disclosures about groups", &sql, &parameters, entry_row).await
+        let condition = "stream_type = 'access' AND event_type <> 'AccessDenied' \
+                         AND strpos(leaf, '\"cohort\":{') > 0";
+        self.found("read disclosures about groups", condition, from, limit, &[]).await
     }
 
     async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault> {

@@ -33,7 +33,8 @@ use tokio::sync::oneshot;
 use super::damage::UnreadableCell;
 use super::{
     AppendError, Batch, Damage, Disclosed, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey,
-    FilingRow, Head, Lead, RecordedFiling, Store, disclosed, half_cited, stream_type_of,
+    FilingRow, Found, Head, Lead, RecordedFiling, Store, disclosed, disclosed_at, half_cited,
+    stream_type_of,
 };
 use crate::late_index::{self, LateIndex};
 use crate::rows::{self, Bound, blob, integer};
@@ -220,9 +221,7 @@ impl SqliteStore {
         migrate(&mut connection, origin).map_err(fault)?;
         // A server that was killed left its log. A reader or a full disk may hold it back:
         // the ledger is whole with it too, and nobody waits here.
-        connection.busy_timeout(Duration::ZERO).map_err(fault)?;
-        let folded = fold_log(&connection);
-        connection.busy_timeout(BUSY).map_err(fault)?;
+        let folded = fold_log_now(&connection);
         let held = read_origin(&connection).map_err(fault)?.ok_or_else(|| {
             Fault::new(FaultKind::Missing, "open the ledger", path.display().to_string())
         })?;
@@ -348,34 +347,20 @@ impl Store for SqliteStore {
         types: &[StreamType],
         from: Position,
         limit: usize,
-    ) -> Result<Vec<EntryRow>, Fault> {
+    ) -> Result<Found, Fault> {
         let sql = sql_of_types(types);
-        self.read("read entries", move |c, _| {
-            let mut statement = c.prepare_cached(&sql)?;
-            let rows = statement.query_map(params![int(from.0), limit as i64], entry_row)?;
-            rows.collect()
-        })
-        .await
+        self.read("read entries", move |c, _| found(c, &sql, from, limit)).await
     }
 
-    async fn group_disclosures(
-        &self,
-        from: Position,
-        limit: usize,
-    ) -> Result<Vec<EntryRow>, Fault> {
-        self.read("read disclosures about groups", move |c, _| {
-            // The condition of the index, word for word.
-            let sql = format!(
-                "SELECT {ENTRY_COLUMNS} FROM entries INDEXED BY entries_about_groups \
-                 WHERE stream_type = 'access' AND event_type <> 'AccessDenied' \
-                 AND instr(leaf, '\"cohort\":{{') > 0 \
-                 AND position >= ?1 ORDER BY position LIMIT ?2"
-            );
-            let mut statement = c.prepare_cached(&sql)?;
-            let rows = statement.query_map(params![int(from.0), limit as i64], entry_row)?;
-            rows.collect()
-        })
-        .await
+    async fn group_disclosures(&self, from: Position, limit: usize) -> Result<Found, Fault> {
+        // The condition of the index, word for word.
+        let sql = format!(
+            "SELECT {ENTRY_COLUMNS} FROM entries INDEXED BY entries_about_groups \
+             WHERE stream_type = 'access' AND event_type <> 'AccessDenied' \
+             AND instr(leaf, '\"cohort\":{{') > 0 \
+             AND position >= ?1 ORDER BY position LIMIT ?2"
+        );
+        self.read("read disclosures about groups", move |c, _| found(c, &sql, from, limit)).await
     }
 
     async fn entry(&self, position: Position) -> Result<Option<EntryRow>, Fault> {
@@ -527,7 +512,7 @@ impl Store for SqliteStore {
     }
 
     async fn disclosed_at(&self, positions: &[Position]) -> Result<Disclosed, Fault> {
-        Ok((self.entries_at(positions).await?, self.disclosures_at(positions).await?))
+        disclosed_at(self, positions).await
     }
 
     async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault> {
@@ -838,9 +823,7 @@ impl WriterThread {
         if self.checkpoint_owed {
             // A reader may hold the log back, a backup for as long as it takes: nobody waits
             // for it, the next append tries again.
-            let _ = self.connection.busy_timeout(Duration::ZERO);
-            self.checkpoint_owed = !fold_log(&self.connection);
-            let _ = self.connection.busy_timeout(BUSY);
+            self.checkpoint_owed = !fold_log_now(&self.connection);
         }
         Ok(())
     }
@@ -862,6 +845,14 @@ pub(crate) fn fold_log(connection: &Connection) -> bool {
     connection
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
         .is_ok_and(|busy| busy == 0)
+}
+
+/// The same, without waiting for whoever reads it; whether that was done.
+pub(crate) fn fold_log_now(connection: &Connection) -> bool {
+    let _ = connection.busy_timeout(Duration::ZERO);
+    let folded = fold_log(connection);
+    let _ = connection.busy_timeout(BUSY);
+    folded
 }
 
 enum WriteError {
@@ -1084,6 +1075,22 @@ fn read_head(connection: &Connection) -> rusqlite::Result<Head> {
         })
         .optional()
         .map(|head| head.unwrap_or(Head::empty()))
+}
+
+/// Entries that a query finds from a position on, and how far the ledger goes. What is
+/// appended in between is found, and not yet counted.
+fn found(
+    connection: &Connection,
+    sql: &str,
+    from: Position,
+    limit: usize,
+) -> rusqlite::Result<Found> {
+    let size = connection
+        .prepare_cached("SELECT coalesce(max(position) + 1, 0) FROM entries")?
+        .query_row([], |row| Ok(TreeSize(unsigned(row.get(0)?, 0)?)))?;
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map(params![int(from.0), limit as i64], entry_row)?;
+    Ok(Found { entries: rows.collect::<rusqlite::Result<_>>()?, size })
 }
 
 fn entry_row(row: &Row<'_>) -> rusqlite::Result<EntryRow> {

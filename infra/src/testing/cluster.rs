@@ -24,6 +24,9 @@ pub struct Cluster {
     settings: Vec<String>,
 }
 
+/// The log of a server, received as it is written; until it is dropped.
+pub struct Archive(Cluster);
+
 /// A server, held by a thread that lives as long: the server is told to end when that
 /// thread does.
 struct Running {
@@ -71,15 +74,94 @@ impl Cluster {
 
     /// A replica that follows this server from now on, started.
     pub fn replica(&self, settings: &[&str]) -> Self {
-        let mut replica = Self::in_new_directory(settings);
-        let mut copy = program("pg_basebackup");
-        copy.args(["-U", "greffe", "-R", "-X", "stream", "-c", "fast", "--no-sync"])
-            .args(["-d", &format!("host={} application_name=replica", self.directory.display())])
-            .arg("-D")
-            .arg(replica.data());
-        run(&mut copy);
+        let mut replica = self.copied(&["-R"], settings);
         replica.start_again();
         replica
+    }
+
+    /// A copy of its files as they are now, not started: what an operator keeps. `settings`:
+    /// those of the server that may run on it.
+    pub fn base_backup(&self, settings: &[&str]) -> Self {
+        self.copied(&[], settings)
+    }
+
+    fn copied(&self, more: &[&str], settings: &[&str]) -> Self {
+        let copy = Self::in_new_directory(settings);
+        let mut program = self.client_program("pg_basebackup", "replica");
+        program.args(["-X", "stream", "-c", "fast", "--no-sync"]).args(more);
+        run(program.arg("-D").arg(copy.data()));
+        copy
+    }
+
+    /// Receives this server's log as it is written, each piece synced before the server is
+    /// told: a server whose commits wait for it loses nothing that is not there.
+    pub fn archive(&self) -> Archive {
+        let mut keeper = Self::in_new_directory(&[]);
+        let mut slot = self.client_program("pg_receivewal", "archive");
+        run(slot.args(["--slot=archive", "--create-slot"]));
+        let mut receiver = self.client_program("pg_receivewal", "archive");
+        receiver.args(["--slot=archive", "--synchronous", "-D"]).arg(&keeper.directory);
+        let log = fs::File::create(keeper.directory.join("log")).expect("a file");
+        receiver.stdout(Stdio::null()).stderr(log).process_group(0);
+        keeper.server = Some(Running::start(receiver));
+        Archive(keeper)
+    }
+
+    /// Starts on a copy, replays what the archive holds to its end, and takes writes.
+    pub fn recover(&mut self, archive: &Archive) {
+        // What was received last is in a file that is not yet complete.
+        let from = archive.0.directory.display();
+        let command = format!("cp {from}/%f %p || cp {from}/%f.partial %p");
+        self.settings.push(format!("restore_command={command}"));
+        fs::write(self.data().join("recovery.signal"), "").expect("a file");
+        self.start_again();
+        let recovering = "SELECT pg_is_in_recovery()";
+        self.wait("end its recovery", || self.psql("postgres", recovering) == "f");
+    }
+
+    /// Has commits wait until one of those who receive the log has it on its disk: a replica
+    /// or an archive. Returns once one is in step.
+    pub fn wait_for_receivers(&self) {
+        self.psql("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'");
+        self.psql("postgres", "SELECT pg_reload_conf()");
+        let in_step = "SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state = 'sync'";
+        self.wait("have a receiver in step", || self.psql("postgres", in_step) == "t");
+    }
+
+    fn wait(&self, to: &str, so: impl Fn() -> bool) {
+        for _ in 0..600 {
+            if so() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("the server does not {to}: {}", self.log());
+    }
+
+    /// Writes a database to a file, as `pg_dump` does: of one moment, beside its servers.
+    pub fn dump(&self, database: &str, to: &Path) {
+        let mut program = program("pg_dump");
+        program.args(["-Fc", "-U", "greffe", "-d", database, "-h"]).arg(&self.directory);
+        let output = program.output().expect("pg_dump runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        fs::write(to, output.stdout).expect("a file");
+    }
+
+    /// A new database from such a file, and its URL for the cluster's owner.
+    pub fn restore(&self, name: &str, from: &Path) -> String {
+        let url = self.database(name);
+        let mut program = program("pg_restore");
+        program.args(["-e", "-U", "greffe", "-d", name, "-h"]).arg(&self.directory);
+        run(program.stdin(fs::File::open(from).expect("the file")));
+        url
+    }
+
+    /// A program that connects to this server by the name of `application`.
+    fn client_program(&self, name: &str, application: &str) -> Command {
+        let mut program = program(name);
+        let to = format!("host={} application_name={application}", self.directory.display());
+        program.args(["-U", "greffe", "-d", &to]);
+        program
     }
 
     /// Starts its server once more, after [`Cluster::kill`] or [`Cluster::stop`].
@@ -97,13 +179,7 @@ impl Cluster {
         let log = fs::File::create(self.directory.join("log")).expect("a file");
         server.stdout(Stdio::null()).stderr(log).process_group(0);
         self.server = Some(Running::start(server));
-        for _ in 0..600 {
-            if self.answers() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("the server does not start: {}", self.log());
+        self.wait("start", || self.answers());
     }
 
     fn answers(&self) -> bool {

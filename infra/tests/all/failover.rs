@@ -59,12 +59,9 @@ async fn settled(cluster: &Cluster) {
 }
 
 /// A replica that has everything before the primary says that it has.
-async fn synchronous_replica(primary: &Cluster) -> Cluster {
+fn synchronous_replica(primary: &Cluster) -> Cluster {
     let replica = primary.replica(&[]);
-    primary.psql("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'");
-    primary.psql("postgres", "SELECT pg_reload_conf()");
-    let sql = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
-    until("a synchronous replica", async || primary.psql("postgres", sql) == "1").await;
+    primary.wait_for_receivers();
     replica
 }
 
@@ -121,7 +118,7 @@ async fn with_a_synchronous_replica_every_receipt_outlives_the_primary_killed_te
     settled(&primary).await;
     let mut given = Vec::new();
     for n in 0..KILLS {
-        let replica = synchronous_replica(&primary).await;
+        let replica = synchronous_replica(&primary);
         let ledger = server([&primary, &replica], data.path()).await;
         until("the lease", async || ledger.standing() == Standing::Writes).await;
         given.extend(round(&ledger, &mut primary, &replica, n).await);

@@ -301,6 +301,60 @@ async fn a_second_server_takes_over_and_the_first_appends_nothing_when_it_wakes(
     contract::compare(&second, &sample).await;
 }
 
+/// What a replica promoted a moment too early does: it gives an epoch out that the former
+/// writer has as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_epoch_that_another_server_was_given_as_well_appends_nothing() {
+    let cluster = Cluster::start(&[]);
+    let (store, _, sample) = with_batches(&cluster, "ledger").await;
+    let there = cluster.psql("ledger", "SELECT epoch, renewed > '-infinity' FROM lease");
+    assert_eq!(there, "1|t");
+    cluster.psql("ledger", "UPDATE lease SET holder = 'another', renewed = clock_timestamp()");
+    match store.append(sample.batch(1, 1)).await {
+        Err(AppendError::Conflict { actual }) => assert_eq!(actual, sample.head()),
+        other => panic!("the lease is another's: {other:?}"),
+    }
+    assert_eq!(store.lead().await.expect("an answer"), Lead::Elsewhere);
+    // Nor does it give back what it does not have.
+    store.resign().await;
+    assert_eq!(cluster.psql("ledger", "SELECT renewed > '-infinity' FROM lease"), "t");
+    contract::compare(&store, &sample).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_earlier_schema_is_refused_until_its_owner_brings_it_up_to_date() {
+    const FIRST: &str = include_str!("../../migrations/postgres/0001_ledger.sql");
+    let cluster = Cluster::start(&[]);
+    cluster.psql("postgres", "CREATE ROLE server LOGIN");
+    let url = cluster.database("ledger");
+    let owner = aside(&url).await;
+    let made = format!(
+        "CREATE TABLE schema_steps (step integer PRIMARY KEY, \
+         applied timestamptz NOT NULL DEFAULT now()); \
+         {FIRST}; INSERT INTO schema_steps VALUES (1); \
+         INSERT INTO ledger VALUES (1, '{}'); INSERT INTO lease VALUES (1, 0, '', '-infinity'); \
+         GRANT SELECT ON ALL TABLES IN SCHEMA public TO server; \
+         GRANT EXECUTE ON FUNCTION take_lease, settle_lease, renew_lease, release_lease, \
+         append_batch TO server",
+        contract::ORIGIN
+    );
+    owner.batch_execute(&made).await.expect("the first schema");
+    let earlier = PostgresStore::open(&url).await.err().expect("refused");
+    assert_eq!(earlier.kind(), FaultKind::Missing);
+    let cause = std::error::Error::source(&earlier).expect("a cause").to_string();
+    assert!(cause.contains("greffe init"), "{cause}");
+    drop(PostgresStore::create(&url, contract::ORIGIN, None).await.expect("brought up to date"));
+    // Rights went along.
+    let store = PostgresStore::open_to_write(&cluster.url("ledger", "server")).await;
+    let store = store.expect("a store");
+    let mut sample = Sample::default();
+    append(&store, &mut sample).await;
+    store.resign().await;
+    assert_eq!(store.lead().await.expect("an answer"), Lead::Held);
+    append(&store, &mut sample).await;
+    contract::compare(&store, &sample).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_server_refuses_is_known_not_to_be_applied_and_said() {
     let cluster = Cluster::start(&[]);

@@ -35,7 +35,7 @@ use self::server::{NotAppended, Server};
 use self::wire::{Message, Read};
 use super::{
     AppendError, Batch, Damage, Disclosed, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey,
-    FilingRow, Head, Lead, RecordedFiling, SqliteStore, Store, disclosed,
+    FilingRow, Found, Head, Lead, RecordedFiling, SqliteStore, Store, disclosed, disclosed_at,
 };
 use crate::migrate::erased_in;
 
@@ -464,15 +464,11 @@ impl Store for KurrentStore {
         types: &[StreamType],
         from: Position,
         limit: usize,
-    ) -> Result<Vec<EntryRow>, Fault> {
+    ) -> Result<Found, Fault> {
         self.side.entries_of_types(types, from, limit).await
     }
 
-    async fn group_disclosures(
-        &self,
-        from: Position,
-        limit: usize,
-    ) -> Result<Vec<EntryRow>, Fault> {
+    async fn group_disclosures(&self, from: Position, limit: usize) -> Result<Found, Fault> {
         self.side.group_disclosures(from, limit).await
     }
 
@@ -525,7 +521,7 @@ impl Store for KurrentStore {
     }
 
     async fn disclosed_at(&self, positions: &[Position]) -> Result<Disclosed, Fault> {
-        Ok((self.entries_at(positions).await?, self.disclosures_at(positions).await?))
+        disclosed_at(self, positions).await
     }
 
     async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault> {

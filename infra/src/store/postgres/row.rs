@@ -43,6 +43,13 @@ pub(super) fn disclosed_row(row: &Row) -> Result<(EntryRow, Vec<DisclosureRow>),
     Ok((entry, disclosures))
 }
 
+/// An entry, if any is left, beside how far the ledger goes.
+pub(super) fn found_row(row: &Row) -> Result<(Option<EntryRow>, TreeSize), Unreadable> {
+    let is_one = row.try_get::<_, Option<i64>>(0)?.is_some();
+    let entry = is_one.then(|| entry_row(row)).transpose()?;
+    Ok((entry, TreeSize(unsigned(row.try_get(12)?))))
+}
+
 pub(super) fn unzip(rows: Vec<(EntryRow, Vec<DisclosureRow>)>) -> Disclosed {
     let (entries, disclosures): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
     (entries, disclosures.into_iter().flatten().collect())
