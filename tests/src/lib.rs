@@ -4,6 +4,7 @@ pub mod bodies;
 pub mod browser;
 pub mod chromium;
 pub mod data_source;
+pub mod drill;
 pub mod eventstore;
 pub mod http;
 pub mod ledger;

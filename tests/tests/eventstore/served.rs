@@ -1,7 +1,6 @@
 //! A ledger moved to an event store and back, and one served from it by the real program.
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 use greffe_infra::migrate::{MigrateError, migrate};
@@ -9,9 +8,9 @@ use greffe_infra::store::faulty::{Failure, FaultyStore};
 use greffe_infra::store::{KurrentStore, MemoryStore, PostgresStore, SqliteStore, Store};
 use greffe_infra::testing::cluster::Cluster;
 use greffe_infra::testing::{self, access_body, sign as sign_there};
+use greffe_tests::drill::{self, declared, done, verified};
 use greffe_tests::eventstore::Node;
-use greffe_tests::server::{Server, create_ledger, greffe, has_event_store, program, submit};
-use greffe_tests::signing::{access, declaration, sign};
+use greffe_tests::server::{Server, create_ledger, greffe, has_event_store, submit};
 use serde_json::json;
 
 use super::STREAM;
@@ -66,13 +65,6 @@ async fn a_ledger_moves_to_an_event_store_interrupted_and_on_to_a_database() {
     same(&target, &memory).await;
 }
 
-fn done(args: &[&str]) -> String {
-    let output = greffe(args);
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{args:?}: {error}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
 fn moved_and_served(node: &Node, data: &Path) {
     let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
     let (url, dir) = (node.url(""), text(data));
@@ -80,21 +72,9 @@ fn moved_and_served(node: &Node, data: &Path) {
     let copied = done(&["migrate", "--from", &format!("sqlite:{dir}"), "--to", &to]);
     assert!(copied.contains("3 entries"), "{copied}");
     let serve = || Server::try_start_with(&["--data", &dir, "--store", &url]);
-    let report = |n: u32| {
-        let jti = format!("report {n}");
-        let subject = *blake3::hash(jti.as_bytes()).as_bytes();
-        sign(
-            "caisse",
-            "access.report",
-            Some("2026"),
-            access("p", "caisse", "R-CPAM", subject),
-            &jti,
-        )
-    };
+    let report = |n: u32| drill::report(&format!("report {n}"));
     let server = serve().expect("the server starts");
-    let declared = declaration("p", &["R-CPAM"]);
-    let declare = sign("caisse", "processing.declare", Some("2020"), declared, "declare");
-    submit(&server.client(), &declare).expect("declared");
+    declared(&server.client());
     let receipts = submit(&server.client(), &report(1)).expect("recorded");
     assert_eq!(node.events(STREAM).len(), 5);
     server.kill();
@@ -109,15 +89,7 @@ fn moved_and_served(node: &Node, data: &Path) {
     assert_eq!(server.wait(), Some(0));
 
     done(&["fsck", "--data", &dir, "--store", &url]);
-    let export = text(&data.join("export.ndjson"));
-    done(&["export", "--data", &dir, "--store", &url, "--out", &export]);
-    let verified = Command::new(program("greffe-verify"))
-        .args([&export, "--trust", &text(&data.join("trust.json"))])
-        .output()
-        .expect("the verifier runs");
-    let said = String::from_utf8_lossy(&verified.stdout).into_owned();
-    let error = String::from_utf8_lossy(&verified.stderr).into_owned();
-    assert_eq!(verified.status.code(), Some(0), "{said}{error}");
+    verified(data, &["--store", &url]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ mod me;
 mod ndjson;
 mod operations;
 mod regulator;
+mod restores;
 mod rights;
 mod stores;
 mod terminal;

@@ -7,40 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use greffe_infra::testing::cluster::Cluster;
-use greffe_tests::http::{Answer, Client};
-use greffe_tests::server::{Server, create_ledger, greffe, program, submit};
-use greffe_tests::signing::{access, declaration, sign};
+use greffe_tests::drill::{self, all_there, declared, done, ready, until, verified};
+use greffe_tests::server::{Server, create_ledger, program, submit};
+use greffe_tests::signing::{access, sign};
 use serde_json::Value;
 
-fn done(args: &[&str]) -> String {
-    let output = greffe(args);
-    let (out, error) = (
-        String::from_utf8_lossy(&output.stdout).into_owned(),
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-    );
-    assert_eq!(output.status.code(), Some(0), "{args:?}: {error}");
-    out
-}
-
-fn ready(client: &Client) -> Answer {
-    client.get("/readyz").expect("an answer")
-}
-
-/// Waits until `/readyz` says so: what only another process brings about.
-fn until(client: &Client, so: impl Fn(&Value) -> bool) {
-    for _ in 0..600 {
-        if so(&ready(client).body) {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("it never comes: {}", ready(client).body);
-}
-
 fn report(n: u32) -> String {
-    let jti = format!("report {n}");
-    let subject = *blake3::hash(jti.as_bytes()).as_bytes();
-    sign("caisse", "access.report", Some("2026"), access("p", "caisse", "R-CPAM", subject), &jti)
+    drill::report(&format!("report {n}"))
 }
 
 fn moved_and_served(data: &Path, standby: &Path, reader: &Path) {
@@ -64,14 +37,7 @@ fn moved_and_served(data: &Path, standby: &Path, reader: &Path) {
     let second = serve(&standby, &[]);
     let third = serve(&reader, &["--follow"]);
     assert_eq!(ready(&first.client()).body["standing"], "writes");
-    let declare = sign(
-        "caisse",
-        "processing.declare",
-        Some("2020"),
-        declaration("p", &["R-CPAM"]),
-        "declare",
-    );
-    submit(&first.client(), &declare).expect("declared");
+    declared(&first.client());
     let receipts = submit(&first.client(), &report(1)).expect("recorded");
     for follower in [&second, &third] {
         until(&follower.client(), |r| r["size"] == 5 && r["lag"] == 0 && r["store_lag"] == 0);
@@ -128,14 +94,7 @@ fn put_to_sleep_and_woken(data: &Path, standby: &Path) {
         Server::try_start_with(&["--data", data, "--store", &url]).expect("the server starts")
     };
     let (first, second) = (serve(&data), serve(&standby));
-    let declare = sign(
-        "caisse",
-        "processing.declare",
-        Some("2020"),
-        declaration("p", &["R-CPAM"]),
-        "declare",
-    );
-    let mut receipts = submit(&first.client(), &declare).expect("declared");
+    let mut receipts = declared(&first.client());
     receipts.extend(submit(&first.client(), &report(1)).expect("recorded"));
     first.signal("-STOP");
     // What reaches it while it sleeps waits in its socket, and is tried when it wakes.
@@ -154,14 +113,7 @@ fn put_to_sleep_and_woken(data: &Path, standby: &Path) {
     }
     drop((first, second));
     done(&["fsck", "--data", &data, "--store", &url]);
-    let out = Path::new(&data).join("export.ndjson");
-    done(&["export", "--data", &data, "--store", &url, "--out", &text(&out)]);
-    let trust = Path::new(&data).join("trust.json");
-    let verified = std::process::Command::new(program("greffe-verify"))
-        .args([&out, Path::new("--trust"), &trust])
-        .output()
-        .expect("the verifier runs");
-    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+    verified(Path::new(&data), &["--store", &url]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,22 +133,12 @@ fn failed_over(data: &Path) {
     let first_url = primary.database("ledger");
     done(&["migrate", "--from", &format!("sqlite:{}", text(data)), "--to", &first_url]);
     let replica = primary.replica(&[]);
-    primary.psql("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'");
-    primary.psql("postgres", "SELECT pg_reload_conf()");
-    let in_step = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
-    for _ in 0..600 {
-        if primary.psql("postgres", in_step) == "1" {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    primary.wait_for_receivers();
     let hosts = [&primary, &replica].map(|c| c.directory().display().to_string());
     let url = format!("postgres:///ledger?user=greffe&host={}&host={}", hosts[0], hosts[1]);
     let server = Server::try_start_with(&["--data", &text(data), "--store", &url]);
     let server = server.expect("the server starts");
-    let declared = declaration("p", &["R-CPAM"]);
-    let declare = sign("caisse", "processing.declare", Some("2020"), declared, "declare");
-    let receipts = Mutex::new(submit(&server.client(), &declare).expect("declared"));
+    let receipts = Mutex::new(declared(&server.client()));
     let (given, enough) = (AtomicUsize::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
         for client in 0..CLIENTS {
@@ -242,27 +184,11 @@ fn failed_over(data: &Path) {
     let server = Server::try_start_with(&["--data", &text(data), "--store", &url]);
     let server = server.expect("the server starts");
     until(&server.client(), |r| r["standing"] == "writes");
-    let authority = server.client_of("cnil");
-    let mut positions = Vec::new();
-    for receipt in &receipts {
-        let path = format!("/v1/entries/{}", receipt["position"]);
-        let entry = authority.get(&path).expect("an answer").accepted().expect("it is there");
-        assert_eq!((&entry["link"], &entry["leaf"]), (&receipt["link"], &receipt["leaf"]));
-        positions.push(receipt["position"].as_u64());
-    }
-    positions.sort_unstable();
-    positions.dedup();
-    assert_eq!(positions.len(), receipts.len(), "no position was given twice");
+    all_there(&server, &receipts);
     server.signal_terminate();
     assert_eq!(server.wait(), Some(0));
     done(&["fsck", "--data", &text(data), "--store", &url]);
-    let out = data.join("export.ndjson");
-    done(&["export", "--data", &text(data), "--store", &url, "--out", &text(&out)]);
-    let verified = std::process::Command::new(program("greffe-verify"))
-        .args([&out, Path::new("--trust"), &data.join("trust.json")])
-        .output()
-        .expect("the verifier runs");
-    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+    verified(data, &["--store", &url]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -276,14 +202,7 @@ async fn a_server_whose_primary_is_killed_goes_on_with_the_replica_and_keeps_eve
 fn moved_in_pieces(data: &Path) {
     const ENTRIES: u64 = 3 + 60 * 100;
     let server = Server::start(data);
-    let declare = sign(
-        "caisse",
-        "processing.declare",
-        Some("2020"),
-        declaration("p", &["R-CPAM"]),
-        "declare",
-    );
-    submit(&server.client(), &declare).expect("declared");
+    declared(&server.client());
     for lot in 0..60 {
         let bodies: Value = (0..100)
             .map(|n| {
