@@ -23,6 +23,7 @@ pub mod published;
 pub mod receipt;
 mod recent;
 mod rows;
+mod running;
 pub mod sequencer;
 mod standby;
 pub mod store;

@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::high_water::{Loss, LossKind};
-use crate::ledger::{Inner, Mode, Purpose, Standing, check_head, check_rules, loss_of};
 use crate::load::{Loaded, load};
+use crate::running::{Inner, Mode, Purpose, Standing, check_head, check_rules, loss_of};
 use crate::store::{Fault, Lead, Store};
 
 /// How often a follower looks for new entries.

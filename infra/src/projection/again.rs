@@ -26,7 +26,7 @@ use super::read::{ReadEntry, digest, read_event};
 use super::row::{WriteError, day_number, int, listed, read_verdict, unlisted};
 use super::subjects::{IDS, subject_key};
 use super::words::{Facet, Words};
-use super::write::{FINDINGS, Writing};
+use super::writing::{FINDINGS, Writing};
 use crate::store::{Disclosed, Fault, FaultKind, each_with_its_own};
 
 /// Accesses judged while the register is held: its writer waits meanwhile.

@@ -19,6 +19,7 @@ mod subjects;
 mod tests;
 mod words;
 mod write;
+mod writing;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -19,7 +19,7 @@ use greffe_domain::verdict::Verdict;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::write::Writing;
+use super::writing::Writing;
 use super::*;
 use crate::clock::Clock;
 use crate::ledger::open_ledger;

@@ -11,12 +11,12 @@ use greffe_domain::rules::again::Stood;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::again::{self, Source};
-use super::counts::{self, Counted, Counts};
+use super::counts::{self, Counted};
 use super::read::{ReadEntry, digest};
 use super::row::{WriteError, day_number, int};
-use super::subjects::{Added, Keys, Settled};
+use super::subjects::{Keys, Settled};
 use super::words::{Facet, Words};
-use crate::rows::Pending;
+use super::writing::Writing;
 
 /// How far the projections go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,53 +41,6 @@ pub(super) fn read_progress(connection: &Connection) -> rusqlite::Result<Option<
             })
         })
         .optional()
-}
-
-const ENTRIES: &str = "position, event_type, iss, stream_type, stream_id, recorded";
-const ACCESSES: &str = "position, earliest, latest, recorded, event_type, iss, recipient, role, \
-     site, siret, discloser, processing, experiment, purpose, outcome, regime, categories, bases, \
-     cited, forgotten, cohort, now_outcome, now_since";
-pub(super) const FINDINGS: &str = "position, ordinal, code, severity, evidence, positions, since, \
-     until, then_severity, then_evidence";
-
-/// A batch being written: what its rows are written with, and those that wait to be inserted
-/// together.
-pub(super) struct Writing<'a> {
-    pub connection: &'a Connection,
-    pub words: &'a mut Words,
-    pub counts: Counts,
-    pub subjects: Added<'a>,
-    entries: Pending<6>,
-    accesses: Pending<23>,
-    findings: Pending<10>,
-}
-
-impl<'a> Writing<'a> {
-    pub fn new(
-        connection: &'a Connection,
-        words: &'a mut Words,
-        keys: &'a RwLock<Keys>,
-        erased: BTreeSet<Hash32>,
-    ) -> Self {
-        Self {
-            connection,
-            words,
-            counts: Counts::default(),
-            subjects: Added::new(keys, erased),
-            entries: Pending::new("entries", ENTRIES),
-            accesses: Pending::new("accesses", ACCESSES),
-            findings: Pending::new("findings", FINDINGS),
-        }
-    }
-
-    /// Inserts what waits: before rows are read or changed that may be among it.
-    pub fn flush(&mut self) -> rusqlite::Result<()> {
-        self.entries.flush(self.connection)?;
-        self.accesses.flush(self.connection)?;
-        self.findings.flush(self.connection)?;
-        self.subjects.flush(self.connection)?;
-        self.words.write(self.connection)
-    }
 }
 
 /// Writes a batch that starts where the rows end. Panics when it is empty.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::eventstore::{Address, KurrentStore};
 use super::sqlite::LEDGER_FILE;
 use super::{DirectoryLock, Fault, FaultKind, PostgresStore, SqliteStore, Store};
-use crate::ledger::Purpose;
+use crate::running::Purpose;
 
 /// A store's address.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -301,6 +301,22 @@ async fn a_second_server_takes_over_and_the_first_appends_nothing_when_it_wakes(
     contract::compare(&second, &sample).await;
 }
 
+/// Another server came and went between two renewals: the lease is free, and yet it was lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_could_be_taken_again_at_once_is_first_said_to_be_lost() {
+    let cluster = Cluster::start(&[]);
+    let (first, url, mut sample) = with_batches(&cluster, "ledger").await;
+    cluster.psql("ledger", "UPDATE lease SET renewed = '-infinity'");
+    let second = PostgresStore::open(&url).await.expect("a second server");
+    assert_eq!(second.lead().await.expect("an answer"), Lead::Held);
+    append(&second, &mut sample).await;
+    second.resign().await;
+    assert_eq!(first.lead().await.expect("an answer"), Lead::Elsewhere);
+    assert_eq!(first.lead().await.expect("an answer"), Lead::Held);
+    append(&first, &mut sample).await;
+    contract::compare(&first, &sample).await;
+}
+
 /// What a replica promoted a moment too early does: it gives an epoch out that the former
 /// writer has as well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -120,8 +120,15 @@ async fn one_asleep(cluster: &Cluster, [a, b]: [&Path; 2]) -> (Ledger, Ledger) {
     let url = settled(cluster).await;
     let first = on(&url, a, Purpose::Serve).await;
     recorded(&first, 1).await;
-    cluster.psql("ledger", "UPDATE lease SET renewed = '-infinity'");
-    (first, on(&url, b, Purpose::Serve).await)
+    loop {
+        cluster.psql("ledger", "UPDATE lease SET renewed = '-infinity'");
+        let second = on(&url, b, Purpose::Serve).await;
+        if second.standing() == Standing::Writes {
+            return (first, second);
+        }
+        // The first renewed it in between.
+        second.shutdown().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

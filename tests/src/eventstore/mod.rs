@@ -209,6 +209,12 @@ impl Node {
         self.shared.data.lock().tombstoned.push(stream.as_bytes().to_vec());
     }
 
+    /// Deletes a stream as its owner can: nothing of it is shown, and what is appended next
+    /// counts on from where it was.
+    pub fn delete(&self, stream: &str) {
+        self.truncate_before(stream, u64::MAX);
+    }
+
     pub fn truncate_before(&self, stream: &str, revision: u64) {
         self.shared.data.lock().truncated.insert(stream.as_bytes().to_vec(), revision);
     }
@@ -491,8 +497,10 @@ impl Streams {
             m::Expected::NoStream(_) => (0, m::Wrong::NoStream(m::Empty {})),
             _ => return Err(Status::unimplemented("only exact expectations")),
         };
+        let deleted = self.truncated.get(&stream) == Some(&u64::MAX);
         let kept = self.events.entry(stream).or_default();
         let length = kept.len() as u64;
+        let next = if deleted && next == 0 { length } else { next };
         let after = next + events.len() as u64;
         let at = |revision: u64| usize::try_from(revision).expect("few events");
         if next == length {
@@ -537,7 +545,7 @@ impl Streams {
         let kept = self.events.get(stream).map_or(&[][..], Vec::as_slice);
         let first = self.truncated.get(stream).copied().unwrap_or(0);
         let length = kept.len() as u64;
-        if length == 0 {
+        if length == 0 || first == u64::MAX {
             let stream_identifier = Some(identifier);
             let content = m::ReadContent::StreamNotFound(m::StreamNotFound { stream_identifier });
             return Ok(vec![response(content)]);

@@ -258,6 +258,21 @@ async fn a_stream_that_lost_its_end_shows_how_far_it_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_its_owner_deleted_ends_at_nothing_and_is_not_begun_again() {
+    let node = Node::start().await;
+    let side = tempfile::tempdir().expect("a directory");
+    let (store, sample) = filled(&node, side.path()).await;
+    drop(store);
+    node.delete(STREAM);
+    let store = open(&node, side.path()).await;
+    assert_eq!(store.head().await.expect("readable").size.0, 0);
+    // Whoever took it for a new one would be told: its first entry is not number 0.
+    let begun = fault(store.append(Sample::default().batch(1, 1)).await.expect_err("refused"));
+    assert_eq!((begun.0, begun.1.kind()), ("unknown", FaultKind::Corrupt));
+    assert!(cause(&begun.1).contains(&format!("number {}", sample.entries.len() + 1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_writers_never_fork_a_stream() {
     let node = Node::start().await;
     let sides = [0; 2].map(|_| tempfile::tempdir().expect("a directory"));
