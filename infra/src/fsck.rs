@@ -21,7 +21,7 @@ use greffe_domain::filing::collect_digests;
 use greffe_domain::key::PublicKey;
 use greffe_domain::kind::StreamType;
 use greffe_domain::sdjwt::{Disclosure, Jwt};
-use greffe_domain::seal::{Leaf, LeafError, Position, entry_text, link};
+use greffe_domain::seal::{Leaf, LeafError, Position, TreeSize, entry_text, link};
 use rayon::prelude::*;
 
 use crate::store::damage::UnreadableCell;
@@ -92,7 +92,7 @@ pub async fn fsck(
         let filings = read_filings(store, check.filings_from, until).await?;
         let disclosures = store.disclosures(from, until).await?;
         // After them: what is gone from them is erased by what is read now.
-        check.erased.read_on(store).await?;
+        check.erased.read_on(store, head.size).await?;
         if repeated.is_none() {
             repeated = recorded_before(store, &filings).await?;
         }
@@ -218,12 +218,16 @@ pub(crate) struct Erased {
 }
 
 impl Erased {
-    /// Reads the erasures that came since.
-    pub(crate) async fn read_on(&mut self, store: &dyn Store) -> Result<(), FsckError> {
+    /// Reads the erasures that came since, those below `size` at least.
+    pub(crate) async fn read_on(
+        &mut self,
+        store: &dyn Store,
+        size: TreeSize,
+    ) -> Result<(), FsckError> {
         loop {
-            let page =
+            let found =
                 store.entries_of_types(&[StreamType::Subject], self.read_until, PAGE).await?;
-            let page = page.entries;
+            let page = found.or_late(size)?;
             let Some(last) = page.last() else { return Ok(()) };
             self.read_until = last.position.tree_size().next();
             for entry in &page {
@@ -676,7 +680,7 @@ mod tests {
     use greffe_domain::key::{SecretKey, simulated_party_key};
     use greffe_domain::kind::EventType;
     use greffe_domain::sdjwt;
-    use greffe_domain::seal::{FilingRef, SealedEntry, StreamRef, TreeSize};
+    use greffe_domain::seal::{FilingRef, SealedEntry, StreamRef};
     use serde_json::json;
 
     use super::*;

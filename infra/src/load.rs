@@ -9,7 +9,7 @@ use greffe_domain::register::Register;
 use greffe_domain::seal::{Leaf, Position, TreeSize};
 
 use crate::cqrs::Commands;
-use crate::store::{EntryRow, Fault, FaultKind, Found, Head, Store, each_with_its_own, readable};
+use crate::store::{EntryRow, Fault, FaultKind, Head, Store, each_with_its_own, late, readable};
 
 /// Entries read at once.
 const PAGE_ENTRIES: usize = 4_096;
@@ -49,8 +49,8 @@ pub async fn load(store: &dyn Store) -> Result<Loaded, Fault> {
 
 impl Loaded {
     /// Folds what the store holds by now; `each` is given what was folded, a page at a time:
-    /// all of it, and each once, whether it comes to the store's head or breaks off. It goes
-    /// on from there.
+    /// all of it, and each once, whether it comes to the store's head or breaks off. The
+    /// next call goes on from where this one broke off.
     pub async fn advance(
         &mut self,
         store: &dyn Store,
@@ -82,14 +82,11 @@ impl Loaded {
         let mut from = Position(self.register.size());
         let mut groups = GroupDisclosures::new(store, from, head.size);
         loop {
-            let Found { entries: mut rows, size } =
-                store.entries_of_types(&FOLDED, from, PAGE_ENTRIES).await?;
+            let found = store.entries_of_types(&FOLDED, from, PAGE_ENTRIES).await?;
+            let mut rows = found.or_late(head.size)?;
             // Another writer may append meanwhile.
             rows.retain(|row| row.position < head.size.next());
-            let Some(last) = rows.last() else {
-                goes_as_far(size, head.size)?;
-                break;
-            };
+            let Some(last) = rows.last() else { break };
             from = last.position.tree_size().next();
             let mut events = Vec::with_capacity(rows.len());
             for row in &rows {
@@ -172,10 +169,8 @@ impl<'a> GroupDisclosures<'a> {
 
     async fn read_page(&mut self) -> Result<(), Fault> {
         let Some(from) = self.from else { return Ok(()) };
-        let Found { entries, size } = self.store.group_disclosures(from, PAGE_GROUPS).await?;
-        if entries.is_empty() {
-            goes_as_far(size, self.size)?;
-        }
+        let found = self.store.group_disclosures(from, PAGE_GROUPS).await?;
+        let entries = found.or_late(self.size)?;
         self.from = entries.last().map(|last| last.position.tree_size().next());
         let positions: Vec<Position> = entries.iter().map(|row| row.position).collect();
         // Again, with what they disclose of the same moment.
@@ -208,17 +203,6 @@ pub(crate) async fn read_event(store: &dyn Store, row: &EntryRow) -> Result<Even
     };
     Event::read_disclosed(&leaf.event, &disclosures)
         .map_err(|e| corrupt("read an event", row.position, &e.to_string()))
-}
-
-/// That nothing more was found counts on a server that has the whole ledger.
-fn goes_as_far(size: TreeSize, wanted: TreeSize) -> Result<(), Fault> {
-    if size < wanted { Err(late(size.next())) } else { Ok(()) }
-}
-
-/// A replica answered that has not got there yet.
-fn late(position: Position) -> Fault {
-    Fault::new(FaultKind::Unavailable, "read an entry", format!("the entry at position {position}"))
-        .because("the server that was asked does not have it yet")
 }
 
 fn corrupt(attempted: &str, position: Position, why: &str) -> Fault {
@@ -258,6 +242,9 @@ mod tests {
             }
             let filing = json!({"iss": "cnamts", "kind": "access.report", "body": body});
             ledger.submit(&testing::sign(filing)).await.expect("recorded");
+            // Something of the register between them, so that a page breaks off in the middle.
+            let other = testing::declaration("cnamts", &format!("autre-{n}"));
+            ledger.submit(&testing::sign(other)).await.expect("recorded");
         }
         let mut whole = Folded::new();
         Loaded::default().advance(&*store, |more| whole.extend(more)).await.expect("not late");

@@ -57,7 +57,7 @@ pub async fn migrate(
     let start = to.head().await?;
     check_prefix(from, head, start).await?;
     let mut erased = Erased::default();
-    erased.read_on(from).await.map_err(MigrateError::Source)?;
+    erased.read_on(from, head.size).await.map_err(MigrateError::Source)?;
     let mut check = Check::new(from.origin(), trust, head, erased);
     let mut copied = start;
     while check.position() < head.size.next() {

@@ -77,6 +77,8 @@ pub fn under_load(server: &Server, work: impl FnOnce(&mpsc::Receiver<()>)) -> Ve
                 }
             });
         }
+        // The last client to end, however it does, ends the waiting.
+        drop(given);
         let _enough = Enough(&enough);
         work(&receiver);
     });
@@ -119,12 +121,12 @@ pub fn all_there(server: &Server, receipts: &[Value]) {
     assert_eq!(positions.len(), receipts.len(), "no position was given twice");
 }
 
-/// Exports a ledger that nobody writes, and has a stranger's program check it: `store` says
-/// where it is, as `--store` does.
-pub fn verified(data: &Path, store: &[&str]) {
+/// Exports a ledger that nobody writes, and has a stranger's program check it. `more`: where
+/// its store or its keys are, as arguments of `greffe export`.
+pub fn verified(data: &Path, more: &[&str]) {
     let out = data.join("verified.ndjson");
     let _ = std::fs::remove_file(&out);
-    done(&[&["export", "--data", text(data), "--out", text(&out)], store].concat());
+    done(&[&["export", "--data", text(data), "--out", text(&out)], more].concat());
     let output = Command::new(program("greffe-verify"))
         .args([&out, Path::new("--trust"), &data.join("trust.json")])
         .output()

@@ -20,7 +20,9 @@ use greffe_domain::verdict::Verdict;
 use greffe_infra::projection::{
     AccessFilter, AccessRow, AuditFilter, FindingFilter, FindingRow, Now, Own, Page, Stats,
 };
-use greffe_infra::store::{DisclosureRow, EntryRow, Fault, FaultKind, each_with_its_own, readable};
+use greffe_infra::store::{
+    DisclosureRow, EntryRow, Fault, FaultKind, each_with_its_own, late, readable,
+};
 
 use super::App;
 use super::problem::Problem;
@@ -81,14 +83,13 @@ fn read_row((row, own): (EntryRow, Vec<DisclosureRow>)) -> Result<Read, Fault> {
     Ok(Read { row, leaf, event })
 }
 
-/// One entry with the disclosures still kept. `None`: there is none at that position.
+/// One entry with the disclosures still kept. `None`: the ledger does not go so far.
 pub async fn entry(app: &App, position: u64) -> Result<Option<Read>, Fault> {
-    let disclosed = app.ledger.store().disclosed_at(&[Position(position)]).await?;
-    each_with_its_own(disclosed).next().map(read_row).transpose()
+    Ok(read_all(app, &[position]).await?.pop())
 }
 
-/// Entries from a position on, in order, until `each` has enough (answers `false`) or the
-/// ledger, as known at `size`, ends. Answers the position to go on from, if any is left.
+/// Entries from a position on, in order, until `each` has enough (answers `false`) or those
+/// below `size` end, which the ledger has. Answers the position to go on from, if any is left.
 pub async fn scan(
     app: &App,
     from: u64,
@@ -102,7 +103,7 @@ pub async fn scan(
         let limit = CHUNK.min(usize::try_from(size - next).unwrap_or(CHUNK));
         let read = each_with_its_own(store.disclosed(Position(next), limit).await?);
         if read.len() == 0 {
-            break;
+            return Err(late(Position(next)));
         }
         for (row, own) in read {
             next = row.position.0 + 1;
@@ -211,7 +212,9 @@ pub async fn stats(app: &App) -> Result<Stats, Fault> {
     app.projections.stats().await
 }
 
-/// Entries at these positions, in that order, with the disclosures still kept.
+/// Entries at these positions, in that order, with the disclosures still kept; without those
+/// that the ledger does not have yet. Errors: `Unavailable` for one that it has, and the
+/// server that was asked has not.
 async fn read_all(app: &App, positions: &[u64]) -> Result<Vec<Read>, Fault> {
     let asked: Vec<Position> = positions.iter().copied().map(Position).collect();
     let disclosed = app.ledger.store().disclosed_at(&asked).await?;
@@ -219,7 +222,12 @@ async fn read_all(app: &App, positions: &[u64]) -> Result<Vec<Read>, Fault> {
     for one in each_with_its_own(disclosed) {
         found.insert(one.0.position, read_row(one)?);
     }
-    Ok(asked.iter().filter_map(|position| found.remove(position)).collect())
+    let size = app.ledger.size();
+    let read = asked.iter().filter_map(|position| match found.remove(position) {
+        None if *position < size.next() => Some(Err(late(*position))),
+        read => read.map(Ok),
+    });
+    read.collect()
 }
 
 /// The sentence of a rule, for a reader, with what of it remains to be checked. `None`: no

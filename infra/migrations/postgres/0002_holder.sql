@@ -74,27 +74,40 @@ BEGIN
     outcome := 'appended';
 END $$;
 
--- Those that ask for an epoch alone go, and whoever could run them can run these.
+-- Those that ask for an epoch alone go. The new ones are their owner's, wherever the tables
+-- are, and whoever could run the old ones can run them.
 DO $$
 DECLARE
+    own     oid;
+    schema  text;
     old     regprocedure;
     new     regprocedure;
+    owner   regrole;
     grantee regrole;
+    pairs   integer := 0;
 BEGIN
-    FOR old, new IN
-        SELECT o.oid, n.oid FROM pg_proc o JOIN pg_proc n USING (proname, pronamespace)
+    SELECT c.relnamespace, n.nspname INTO own, schema
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = 'lease'::regclass;
+    FOR old, new, owner IN
+        SELECT o.oid, n.oid, o.proowner FROM pg_proc o JOIN pg_proc n USING (proname, pronamespace)
         WHERE proname IN ('renew_lease', 'release_lease', 'append_batch')
-          AND pronamespace = current_schema()::regnamespace
+          AND pronamespace = own
           AND 'me' = n.proargnames[1] AND NOT 'me' = o.proargnames[1]
     LOOP
-        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', new, current_schema());
+        EXECUTE format('ALTER FUNCTION %s OWNER TO %s', new, owner);
+        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', new, schema);
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', new);
         FOR grantee IN
             SELECT a.grantee FROM pg_proc p, aclexplode(p.proacl) a
-            WHERE p.oid = old AND a.grantee <> 0 AND a.grantee <> p.proowner
+            WHERE p.oid = old AND a.grantee <> 0
         LOOP
             EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', new, grantee);
         END LOOP;
         EXECUTE format('DROP FUNCTION %s', old);
+        pairs := pairs + 1;
     END LOOP;
+    IF pairs <> 3 THEN
+        RAISE EXCEPTION 'the functions of the ledger are not in the schema of its tables, %', schema
+            USING HINT = 'Run this with a search_path that begins with that schema.';
+    END IF;
 END $$;

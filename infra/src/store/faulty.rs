@@ -231,7 +231,11 @@ impl<S: Store> Store for FaultyStore<S> {
     }
 
     async fn disclosed_at(&self, positions: &[Position]) -> Result<Disclosed, Fault> {
-        self.inner.disclosed_at(positions).await
+        {
+            let late = Position(self.late.load(Ordering::SeqCst));
+            let there: Vec<Position> = positions.iter().copied().filter(|p| *p < late).collect();
+            self.inner.disclosed_at(&there).await
+        }
     }
 
     async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault> {

@@ -264,7 +264,7 @@ pub trait Store: Send + Sync {
     /// servers hold the store, both are read from the same one.
     async fn disclosed(&self, from: Position, limit: usize) -> Result<Disclosed, Fault>;
 
-    /// The same of [`Store::entries_at`], positions ascending.
+    /// The same of [`Store::entries_at`], in whatever order. No position is asked for twice.
     async fn disclosed_at(&self, positions: &[Position]) -> Result<Disclosed, Fault>;
 
     /// Whether a disclosure of this digest is kept, and where; one answer a digest.
@@ -275,8 +275,8 @@ pub trait Store: Send + Sync {
     async fn own_damage(&self) -> Result<Option<Damage>, Fault>;
 }
 
-/// Entries among others, and how far the store that was asked went at that moment: that
-/// there are no more means something up to there.
+/// Entries among others, and how far the server that was asked went at that moment: that it
+/// found none, or no more, tells nothing of positions from `size` on.
 #[derive(Debug, Clone)]
 pub struct Found {
     pub entries: Vec<EntryRow>,
@@ -296,6 +296,22 @@ async fn disclosed<S: Store + ?Sized>(
     Ok((entries, disclosures))
 }
 
+impl Found {
+    /// Errors: `Unavailable` when none was found by a server that does not go so far.
+    pub fn or_late(self, wanted: TreeSize) -> Result<Vec<EntryRow>, Fault> {
+        if self.entries.is_empty() && self.size < wanted {
+            return Err(late(self.size.next()));
+        }
+        Ok(self.entries)
+    }
+}
+
+/// The server that was asked, a replica, lacks an entry that the ledger has.
+pub fn late(position: Position) -> Fault {
+    Fault::new(FaultKind::Unavailable, "read an entry", format!("the entry at position {position}"))
+        .because("the server that was asked does not have it yet")
+}
+
 /// The same of the entries at these positions.
 async fn disclosed_at<S: Store + ?Sized>(
     store: &S,
@@ -304,7 +320,7 @@ async fn disclosed_at<S: Store + ?Sized>(
     Ok((store.entries_at(positions).await?, store.disclosures_at(positions).await?))
 }
 
-/// Each entry with its own disclosures, in the order of the entries.
+/// Each entry with its own disclosures, in the order of the entries, each there once.
 pub fn each_with_its_own(
     (entries, disclosures): Disclosed,
 ) -> impl ExactSizeIterator<Item = (EntryRow, Vec<DisclosureRow>)> {

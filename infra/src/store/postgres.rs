@@ -36,9 +36,8 @@ use tokio_postgres::{Client, Row, Statement};
 
 use self::columns::{APPEND, Columns};
 use self::row::{
-    DISCLOSED, DISCLOSURE_COLUMNS, ENTRY_COLUMNS, FILING_COLUMNS, Unreadable, disclosed_row,
+    DISCLOSURE_COLUMNS, ENTRY_COLUMNS, Either, FILING_COLUMNS, Unreadable, disclosed_row,
     disclosure_row, entry_row, filing_row, found_row, hash32, head_row, int, unsigned, unsigned_32,
-    unzip,
 };
 use self::schema::{MISSING_GUARD, check_version, migrate, schema_of};
 use self::servers::{
@@ -244,8 +243,33 @@ impl PostgresStore {
         rows.iter().map(|row| of(row).map_err(|e| self.damaged(attempted, e))).collect()
     }
 
-    /// Entries that are so, and how far the ledger went on the server that was asked: one
-    /// statement, hence one moment of one server. `condition` may have parameters from $3 on.
+    /// Entries whose positions meet a condition, and their disclosures, both in order: one
+    /// statement, hence one moment of one server.
+    async fn with_disclosures(
+        &self,
+        condition: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Disclosed, Fault> {
+        let sql = format!(
+            "SELECT {ENTRY_COLUMNS}, NULL, NULL FROM entries WHERE {condition} UNION ALL \
+             SELECT position, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+             digest, encoded FROM disclosures WHERE {condition}"
+        );
+        let (mut entries, mut disclosures) = (Vec::new(), Vec::new());
+        for row in self.read("read entries", &sql, parameters, disclosed_row).await? {
+            match row {
+                Either::Entry(entry) => entries.push(entry),
+                Either::Disclosure(disclosure) => disclosures.push(disclosure),
+            }
+        }
+        entries.sort_unstable_by_key(|entry| entry.position);
+        disclosures.sort_unstable_by_key(|d| (d.position, d.digest));
+        Ok((entries, disclosures))
+    }
+
+    /// Entries that meet a condition, and how far the ledger went on the server that was
+    /// asked: one statement, hence one moment of one server. The condition may have
+    /// parameters from $3 on.
     async fn found(
         &self,
         attempted: &str,
@@ -258,8 +282,7 @@ impl PostgresStore {
             "SELECT {ENTRY_COLUMNS}, size \
              FROM (SELECT coalesce(max(position) + 1, 0) AS size FROM entries) AS s \
              LEFT JOIN LATERAL (SELECT {ENTRY_COLUMNS} FROM entries \
-             WHERE {condition} AND position >= $1 ORDER BY position LIMIT $2) AS e ON true \
-             ORDER BY position"
+             WHERE {condition} AND position >= $1 ORDER BY position LIMIT $2) AS e ON true"
         );
         let (from, limit) = (int(from.0), limit as i64);
         let parameters = [&[&from, &limit as &(dyn ToSql + Sync)], more].concat();
@@ -269,6 +292,8 @@ impl PostgresStore {
             entries.extend(entry);
             size = at;
         }
+        // They come in order, which no clause promises: one would sort a page on disk.
+        entries.sort_unstable_by_key(|entry| entry.position);
         Ok(Found { entries, size })
     }
 
@@ -618,21 +643,15 @@ impl Store for PostgresStore {
     }
 
     async fn disclosed(&self, from: Position, limit: usize) -> Result<Disclosed, Fault> {
-        let sql = format!(
-            "SELECT {ENTRY_COLUMNS}, digests, encodings FROM entries e {DISCLOSED} \
-             WHERE e.position >= $1 ORDER BY e.position LIMIT $2"
-        );
-        let parameters: [&(dyn ToSql + Sync); 2] = [&int(from.0), &(limit as i64)];
-        Ok(unzip(self.read("read entries", &sql, &parameters, disclosed_row).await?))
+        // Positions follow each other: those of a page are known before it is read.
+        let until = from.0.saturating_add(limit as u64);
+        let condition = "position >= $1 AND position < $2";
+        self.with_disclosures(condition, &[&int(from.0), &int(until)]).await
     }
 
     async fn disclosed_at(&self, positions: &[Position]) -> Result<Disclosed, Fault> {
-        let sql = format!(
-            "SELECT {ENTRY_COLUMNS}, digests, encodings FROM entries e {DISCLOSED} \
-             WHERE e.position = ANY ($1) ORDER BY e.position"
-        );
         let positions: Vec<i64> = positions.iter().map(|p| int(p.0)).collect();
-        Ok(unzip(self.read("read entries", &sql, &[&positions], disclosed_row).await?))
+        self.with_disclosures("position = ANY ($1)", &[&positions]).await
     }
 
     async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault> {

@@ -74,7 +74,8 @@ impl Cluster {
 
     /// A replica that follows this server from now on, started.
     pub fn replica(&self, settings: &[&str]) -> Self {
-        let mut replica = self.copied(&["-R"], settings);
+        // Its name goes into the settings of the replica.
+        let mut replica = self.copied("replica", &["-R"], settings);
         replica.start_again();
         replica
     }
@@ -82,19 +83,19 @@ impl Cluster {
     /// A copy of its files as they are now, not started: what an operator keeps. `settings`:
     /// those of the server that may run on it.
     pub fn base_backup(&self, settings: &[&str]) -> Self {
-        self.copied(&[], settings)
+        self.copied("backup", &[], settings)
     }
 
-    fn copied(&self, more: &[&str], settings: &[&str]) -> Self {
+    fn copied(&self, name: &str, more: &[&str], settings: &[&str]) -> Self {
         let copy = Self::in_new_directory(settings);
-        let mut program = self.client_program("pg_basebackup", "replica");
+        let mut program = self.client_program("pg_basebackup", name);
         program.args(["-X", "stream", "-c", "fast", "--no-sync"]).args(more);
         run(program.arg("-D").arg(copy.data()));
         copy
     }
 
     /// Receives this server's log as it is written, each piece synced before the server is
-    /// told: a server whose commits wait for it loses nothing that is not there.
+    /// told.
     pub fn archive(&self) -> Archive {
         let mut keeper = Self::in_new_directory(&[]);
         let mut slot = self.client_program("pg_receivewal", "archive");
@@ -119,10 +120,11 @@ impl Cluster {
         self.wait("end its recovery", || self.psql("postgres", recovering) == "f");
     }
 
-    /// Has commits wait until one of those who receive the log has it on its disk: a replica
-    /// or an archive. Returns once one is in step.
-    pub fn wait_for_receivers(&self) {
-        self.psql("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'");
+    /// Has commits wait until this receiver of the log, `replica` or `archive`, has it on its
+    /// disk. Returns once it is in step.
+    pub fn wait_for(&self, receiver: &str) {
+        let set = format!("ALTER SYSTEM SET synchronous_standby_names = '{receiver}'");
+        self.psql("postgres", &set);
         self.psql("postgres", "SELECT pg_reload_conf()");
         let in_step = "SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state = 'sync'";
         self.wait("have a receiver in step", || self.psql("postgres", in_step) == "t");

@@ -61,7 +61,7 @@ async fn settled(cluster: &Cluster) {
 /// A replica that has everything before the primary says that it has.
 fn synchronous_replica(primary: &Cluster) -> Cluster {
     let replica = primary.replica(&[]);
-    primary.wait_for_receivers();
+    primary.wait_for("replica");
     replica
 }
 

@@ -322,18 +322,31 @@ async fn a_lease_that_could_be_taken_again_at_once_is_first_said_to_be_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_epoch_that_another_server_was_given_as_well_appends_nothing() {
     let cluster = Cluster::start(&[]);
-    let (store, _, sample) = with_batches(&cluster, "ledger").await;
-    let there = cluster.psql("ledger", "SELECT epoch, renewed > '-infinity' FROM lease");
-    assert_eq!(there, "1|t");
-    cluster.psql("ledger", "UPDATE lease SET holder = 'another', renewed = clock_timestamp()");
+    let (store, _, mut sample) = with_batches(&cluster, "ledger").await;
+    let lease = |sql: &str| cluster.psql("ledger", sql);
+    let taken = "UPDATE lease SET holder = 'another ' || holder, renewed = clock_timestamp()";
+    let given_back = "UPDATE lease SET renewed = '-infinity'";
+    // Each is tried while the handle still holds its epoch for the lease's.
+    lease(taken);
     match store.append(sample.batch(1, 1)).await {
         Err(AppendError::Conflict { actual }) => assert_eq!(actual, sample.head()),
         other => panic!("the lease is another's: {other:?}"),
     }
-    assert_eq!(store.lead().await.expect("an answer"), Lead::Elsewhere);
-    // Nor does it give back what it does not have.
+    assert_eq!(store.lead().await.expect("an answer"), Lead::Elsewhere, "it was lost");
+    lease(given_back);
+    assert_eq!(store.lead().await.expect("an answer"), Lead::Held);
+
+    lease(taken);
+    assert_eq!(store.lead().await.expect("an answer"), Lead::Elsewhere, "nothing to renew");
+    lease(given_back);
+    assert_eq!(store.lead().await.expect("an answer"), Lead::Held);
+
+    lease(taken);
     store.resign().await;
-    assert_eq!(cluster.psql("ledger", "SELECT renewed > '-infinity' FROM lease"), "t");
+    assert_eq!(lease("SELECT renewed > '-infinity' FROM lease"), "t", "not its own to give back");
+    lease(given_back);
+    assert_eq!(store.lead().await.expect("an answer"), Lead::Held);
+    append(&store, &mut sample).await;
     contract::compare(&store, &sample).await;
 }
 
@@ -359,7 +372,28 @@ async fn an_earlier_schema_is_refused_until_its_owner_brings_it_up_to_date() {
     assert_eq!(earlier.kind(), FaultKind::Missing);
     let cause = std::error::Error::source(&earlier).expect("a cause").to_string();
     assert!(cause.contains("greffe init"), "{cause}");
-    drop(PostgresStore::create(&url, contract::ORIGIN, None).await.expect("brought up to date"));
+    // Whoever brings it up to date may be another than its owner, and have other schemas.
+    cluster.psql("postgres", "CREATE ROLE helper LOGIN SUPERUSER");
+    cluster.psql("ledger", "CREATE SCHEMA helper");
+    let helper = cluster.url("ledger", "helper");
+    let elsewhere = PostgresStore::create(&helper, contract::ORIGIN, None).await.err();
+    let cause = std::error::Error::source(&elsewhere.expect("refused")).map(ToString::to_string);
+    assert!(
+        cause.as_ref().is_some_and(|c| c.contains("schema of its tables, public")),
+        "{cause:?}"
+    );
+    let helper = format!("{helper}&options=-c%20search_path%3Dpublic");
+    let created = PostgresStore::create(&helper, contract::ORIGIN, None).await;
+    created.expect("brought up to date").resign().await;
+    let functions = "SELECT string_agg(format('%s %s %s %s', proname, proowner::regrole, \
+                     proconfig IS NOT NULL, has_function_privilege('pg_monitor', oid, 'EXECUTE')), \
+                     ', ' ORDER BY proname) FROM pg_proc WHERE prosecdef";
+    assert_eq!(
+        cluster.psql("ledger", functions),
+        "append_batch greffe t f, release_lease greffe t f, renew_lease greffe t f, \
+         settle_lease greffe t f, take_lease greffe t f",
+        "one of each, of the tables' owner, with a fixed path, and for nobody else"
+    );
     // Rights went along.
     let store = PostgresStore::open_to_write(&cluster.url("ledger", "server")).await;
     let store = store.expect("a store");

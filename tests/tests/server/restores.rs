@@ -119,10 +119,7 @@ fn on_the_embedded_store(base: &Path) {
     assert!(entry.to_string().contains(kept["link"].as_str().expect("a link")), "{entry}");
     submit(&server.client(), &report("after")).expect("recorded");
     told_to_stop(server);
-    for file in KEYS {
-        let _ = fs::copy(keys.join(file), restored.join(file));
-    }
-    verified(&restored, &[]);
+    verified(&restored, &["--keys", text(&keys)]);
 
     // A directory that holds something is evidence: nothing is put over it.
     let (code, said) = run(&["restore", "--from", text(&copy), "--data", text(&restored)]);
@@ -171,7 +168,7 @@ fn in_a_database(base: &Path) {
     let from = format!("sqlite:{}", text(&data));
     done(&["migrate", "--from", &from, "--to", &owner, "--service-role", "server"]);
     let archive = primary.archive();
-    primary.wait_for_receivers();
+    primary.wait_for("archive");
     let serve = |cluster: &Cluster, data: &Path| {
         let url = cluster.url("ledger", "server");
         Server::try_start_with(&["--data", text(data), "--store", &url]).expect("it starts")

@@ -133,7 +133,7 @@ fn failed_over(data: &Path) {
     let first_url = primary.database("ledger");
     done(&["migrate", "--from", &format!("sqlite:{}", text(data)), "--to", &first_url]);
     let replica = primary.replica(&[]);
-    primary.wait_for_receivers();
+    primary.wait_for("replica");
     let hosts = [&primary, &replica].map(|c| c.directory().display().to_string());
     let url = format!("postgres:///ledger?user=greffe&host={}&host={}", hosts[0], hosts[1]);
     let server = Server::try_start_with(&["--data", &text(data), "--store", &url]);

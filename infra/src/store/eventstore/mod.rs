@@ -35,7 +35,7 @@ use self::server::{NotAppended, Server};
 use self::wire::{Message, Read};
 use super::{
     AppendError, Batch, Damage, Disclosed, DisclosureRow, EntryRow, Fault, FaultKind, FilingKey,
-    FilingRow, Found, Head, Lead, RecordedFiling, SqliteStore, Store, disclosed, disclosed_at,
+    FilingRow, Found, Head, Lead, RecordedFiling, SqliteStore, Store, disclosed,
 };
 use crate::migrate::erased_in;
 
@@ -521,7 +521,12 @@ impl Store for KurrentStore {
     }
 
     async fn disclosed_at(&self, positions: &[Position]) -> Result<Disclosed, Fault> {
-        disclosed_at(self, positions).await
+        // One by its position is the stream's, a list the copy's.
+        let entries = match positions {
+            [one] => self.entry(*one).await?.into_iter().collect(),
+            _ => self.entries_at(positions).await?,
+        };
+        Ok((entries, self.disclosures_at(positions).await?))
     }
 
     async fn disclosure_positions(&self, digests: &[Hash32]) -> Result<Vec<Vec<Position>>, Fault> {

@@ -7,18 +7,12 @@ use greffe_domain::seal::{FilingRef, Position, SealedEntry, StreamRef, TreeSize}
 use tokio_postgres::Row;
 
 use crate::store::damage::UnreadableCell;
-use crate::store::{
-    Disclosed, DisclosureRow, EntryRow, FilingRow, Head, half_cited, stream_type_of,
-};
+use crate::store::{DisclosureRow, EntryRow, FilingRow, Head, half_cited, stream_type_of};
 
 pub(super) const ENTRY_COLUMNS: &str = "position, stream_type, stream_id, stream_version, event_type, \
      recorded, filing, item, kid, link, signature, leaf";
 pub(super) const FILING_COLUMNS: &str = "first_position, items, digest, iss, jti, jwt";
 pub(super) const DISCLOSURE_COLUMNS: &str = "position, digest, encoded";
-/// Disclosures of each entry `e`: in one statement, hence of one moment of one server.
-pub(super) const DISCLOSED: &str = "CROSS JOIN LATERAL (SELECT array_agg(d.digest ORDER BY d.digest) \
-     AS digests, array_agg(d.encoded ORDER BY d.digest) AS encodings \
-     FROM disclosures d WHERE d.position = e.position) AS k";
 
 /// Why a row is not one of ours.
 pub(super) type Unreadable = Box<dyn std::error::Error + Send + Sync>;
@@ -27,20 +21,20 @@ pub(super) fn head_row(row: &Row) -> Result<Head, Unreadable> {
     Ok(Head { size: TreeSize(unsigned(row.try_get(0)?)), link: hash32(row, 1)? })
 }
 
-pub(super) fn disclosed_row(row: &Row) -> Result<(EntryRow, Vec<DisclosureRow>), Unreadable> {
-    let entry = entry_row(row)?;
-    let digests: Option<Vec<&[u8]>> = row.try_get(12)?;
-    let encodings: Option<Vec<&str>> = row.try_get(13)?;
-    let both = digests.into_iter().flatten().zip(encodings.into_iter().flatten());
-    let disclosures = both.map(|(digest, encoded)| {
-        Ok(DisclosureRow {
-            position: entry.position,
-            digest: Hash32(digest.try_into()?),
-            encoded: encoded.to_owned(),
-        })
-    });
-    let disclosures = disclosures.collect::<Result<_, Unreadable>>()?;
-    Ok((entry, disclosures))
+/// A row of entries and their disclosures read together: the columns of the one, then digest
+/// and text of the other.
+pub(super) enum Either {
+    Entry(EntryRow),
+    Disclosure(DisclosureRow),
+}
+
+pub(super) fn disclosed_row(row: &Row) -> Result<Either, Unreadable> {
+    let Some(encoded) = row.try_get(13)? else { return Ok(Either::Entry(entry_row(row)?)) };
+    Ok(Either::Disclosure(DisclosureRow {
+        position: Position(unsigned(row.try_get(0)?)),
+        digest: hash32(row, 12)?,
+        encoded,
+    }))
 }
 
 /// An entry, if any is left, beside how far the ledger goes.
@@ -48,11 +42,6 @@ pub(super) fn found_row(row: &Row) -> Result<(Option<EntryRow>, TreeSize), Unrea
     let is_one = row.try_get::<_, Option<i64>>(0)?.is_some();
     let entry = is_one.then(|| entry_row(row)).transpose()?;
     Ok((entry, TreeSize(unsigned(row.try_get(12)?))))
-}
-
-pub(super) fn unzip(rows: Vec<(EntryRow, Vec<DisclosureRow>)>) -> Disclosed {
-    let (entries, disclosures): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-    (entries, disclosures.into_iter().flatten().collect())
 }
 
 pub(super) fn entry_row(row: &Row) -> Result<EntryRow, Unreadable> {

@@ -100,14 +100,16 @@ pub(super) async fn migrate(
         )
         .because(format!("it is encoded as {}", encoding.get::<_, &str>(0))));
     }
-    transaction
-        .batch_execute(
-            "CREATE TABLE IF NOT EXISTS schema_steps (\
-             step integer PRIMARY KEY, applied timestamptz NOT NULL DEFAULT now())",
-        )
-        .await
-        .map_err(failed)?;
     let applied = schema_of(transaction.client(), servers).await?;
+    if applied == 0 {
+        transaction
+            .batch_execute(
+                "CREATE TABLE IF NOT EXISTS schema_steps (\
+                 step integer PRIMARY KEY, applied timestamptz NOT NULL DEFAULT now())",
+            )
+            .await
+            .map_err(failed)?;
+    }
     if applied > MIGRATIONS.len() {
         return Err(newer(applied, servers));
     }
